@@ -40,5 +40,5 @@ pub use prepare::{
 };
 pub use receipt::{Counted, PoolChange, Receipt};
 pub use servers::{ServerList, ServerWanted, Servers};
-pub use socket::Socket;
+pub use socket::{Socket, socket_file};
 pub use tls::TlsStore;

@@ -44,6 +44,7 @@ mod process;
 mod recording;
 mod registering;
 mod resting;
+mod restoring;
 mod saving;
 mod signalled;
 mod stopped;

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::Arc;
 
 use mio::Registry;
@@ -97,6 +98,21 @@ impl AdminListener {
         match self.socket {
             AdminBound::Local(it) => it.hand_over(registry),
             AdminBound::Stream(it) => it.hand_over(registry),
+        }
+    }
+
+    /// Its socket is made anew if its file is gone, or is another one's. Says whether it was.
+    pub fn restore(
+        &mut self,
+        mode: u32,
+        registry: &Registry,
+        owner: Owner,
+    ) -> io::Result<bool> {
+        match (&mut self.socket, &self.place) {
+            (AdminBound::Local(it), AdminListen::Unix(path)) if it.has_lost_file() => {
+                it.restore(Path::new(path), mode, registry, owner).map(|()| true)
+            }
+            _ => Ok(false),
         }
     }
 

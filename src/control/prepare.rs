@@ -29,7 +29,7 @@ use super::diff::Diff;
 use super::server_fates::ServerFates;
 use super::server_plan;
 use super::servers::{ServerList, ServerWanted, Servers};
-use super::socket::{self, Socket};
+use super::socket::{Socket, socket_file};
 use super::tls::TlsStore;
 use lists::ReadingLists;
 pub use own::Own;
@@ -445,7 +445,9 @@ impl Preparing {
         let wanted = &all[at];
         let about = |it: Complaint| it.about(Subject::Listener(wanted.name.clone()));
         let file = match wanted.listen.address {
-            Address::Unix(_) => noted(socket::file_of(wanted).map_err(about), &mut self.errors),
+            Address::Unix(_) => {
+                noted(socket_file(&wanted.settings).map_err(about), &mut self.errors)
+            }
             Address::Ip(_) | Address::Link(_) => None,
         };
         let before = self.found.diff.listeners.wanted[at].before();

@@ -5,7 +5,9 @@ use std::net::{IpAddr, SocketAddr};
 
 use log::{info, warn};
 
-use crate::config::{Address, Complaint, ListenerSpec, Phrase, SettingKey, UnixName, io_words};
+use crate::config::{
+    Address, Complaint, ListenerSettings, ListenerSpec, Phrase, SettingKey, UnixName, io_words,
+};
 use crate::net::{
     DatagramListener, Families, HandedSocket, PortUse, SocketFile, StreamListener, Transport,
     zone,
@@ -121,8 +123,7 @@ fn families(address: SocketAddr, is_udp: bool, all: &[ListenerSpec]) -> Families
 }
 
 /// Permission and owner of the file of a listener's UNIX socket.
-pub(super) fn file_of(wanted: &ListenerSpec) -> Result<SocketFile, Complaint> {
-    let settings = &wanted.settings;
+pub fn socket_file(settings: &ListenerSettings) -> Result<SocketFile, Complaint> {
     let owner = settings.socket_owner.as_ref().map(owner::look_up).transpose();
     let about = |why: String| {
         let text = settings.socket_owner.as_ref().map(ToString::to_string).unwrap_or_default();

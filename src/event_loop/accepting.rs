@@ -36,7 +36,7 @@ impl EventLoop {
             self.close_listening_sockets();
         }
         if self.intakes_closing > 0 {
-            self.close_intakes();
+            let _ = self.close_intakes();
         }
     }
 

@@ -348,7 +348,8 @@ impl EventLoop {
             Asked::Frontend(name, open) => {
                 let outcome = self.tell_frontend(name, open).map(|()| Done::Begun);
                 let outcome = outcome.map_err(|error| {
-                    let detail = format!("Failed to resume frontend: {error}");
+                    let act = if open { "resume" } else { "pause" };
+                    let detail = format!("Failed to {act} frontend: {error}");
                     Problem::new(Kind::INTERNAL, detail)
                 });
                 self.answer_admin(key, outcome);

@@ -51,6 +51,9 @@ impl EventLoop {
                 self.forget_deadlines();
                 let identities = self.directory.store.show_identities();
                 receipt.notes.append(&mut job.notes);
+                if job.is_reload {
+                    receipt.notes.append(&mut self.restore_sockets());
+                }
                 let receipt = Receipt { took: since.elapsed(), turns: job.turns, ..receipt };
                 self.say_changed(&receipt, identities, job.asker);
                 self.warn_of_forgotten();

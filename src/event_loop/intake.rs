@@ -46,6 +46,9 @@ impl EventLoop {
     /// The listeners of a service let clients in, or nobody.
     pub(super) fn tell_frontend(&mut self, name: String, open: bool) -> io::Result<()> {
         if !open {
+            if let Ok(own) = frontends::own_listeners(&name, &self.directory) {
+                own.into_iter().try_for_each(|id| self.may_be_put_aside(id))?;
+            }
             self.admin.told_process.disabled.insert(name);
             return self.hold_frontends();
         }
@@ -57,6 +60,13 @@ impl EventLoop {
             let _ = self.hold_frontends();
         }
         outcome
+    }
+
+    /// Whether the file of its socket can be put aside, as far as that is seen without doing it.
+    fn may_be_put_aside(&mut self, id: ListenerId) -> io::Result<()> {
+        let listener = self.cx.listeners.get_mut(id).and_then(Listener::accepting);
+        let listener = listener.filter(|it| it.intake != Intake::Closed);
+        listener.map_or(Ok(()), |it| it.listener.may_be_shut())
     }
 
     /// Listeners are as services are told to be, by the names that there are now.
@@ -82,26 +92,38 @@ impl EventLoop {
             match (accepting.intake, closed.contains(&id)) {
                 (Intake::Open, true) => accepting.intake = Intake::Closing,
                 (Intake::Closing, false) => accepting.intake = Intake::Open,
-                (Intake::Closed, false) => match accepting.listener.reopen() {
-                    Ok(()) => accepting.intake = Intake::Open,
-                    Err(error) => {
-                        let name = &self.cx.listeners[id].stats.name;
-                        warn!("{name} does not listen again: {error}");
+                (Intake::Closed, false) => {
+                    if let Err(error) = self.open_intake(id) {
                         outcome = Err(error);
                     }
-                },
+                }
                 (Intake::Open, false) | (Intake::Closing | Intake::Closed, true) => continue,
             }
             self.queue_listener(id);
         }
-        self.close_intakes();
-        outcome
+        outcome.and(self.close_intakes())
     }
 
-    /// Those at which nobody waits any more, or would wait for nothing, refuse clients.
-    pub(super) fn close_intakes(&mut self) {
+    fn open_intake(&mut self, id: ListenerId) -> io::Result<()> {
+        let Some(accepting) = self.cx.listeners[id].accepting() else { return Ok(()) };
+        let opened = match accepting.listener.has_lost_file() {
+            true => self.make_socket_anew(id),
+            false => accepting.listener.reopen(),
+        };
+        let listener = &mut self.cx.listeners[id];
+        match &opened {
+            Ok(()) => listener.accepting().into_iter().for_each(|it| it.intake = Intake::Open),
+            Err(error) => warn!("{} does not listen again: {error}", listener.stats.name),
+        }
+        opened
+    }
+
+    /// Those at which nobody waits any more, or would wait for nothing, refuse clients. One whose
+    /// file cannot be put aside goes on, and so does its frontend.
+    pub(super) fn close_intakes(&mut self) -> io::Result<()> {
         let may_accept = self.may_accept();
         let mut closing = 0;
+        let mut failed = Vec::new();
         for &id in &self.accepting {
             let Some(accepting) = self.cx.listeners[id].accepting() else { continue };
             if accepting.intake != Intake::Closing {
@@ -113,10 +135,29 @@ impl EventLoop {
             }
             accepting.intake = Intake::Closed;
             if let Err(error) = accepting.listener.shut() {
-                // because: nobody is accepted, and clients wait until they give up.
-                warn!("cannot shut {}: {error}", self.cx.listeners[id].stats.name);
+                let stays_open = accepting.listener.has_file();
+                if stays_open {
+                    accepting.intake = Intake::Open;
+                    failed.push((id, error));
+                } else {
+                    // because: nobody is accepted, and clients wait until they give up.
+                    warn!("cannot shut {}: {error}", self.cx.listeners[id].stats.name);
+                }
             }
         }
         self.intakes_closing = closing;
+        self.enable_again(failed)
+    }
+
+    /// These could not be shut: their frontends are not disabled.
+    fn enable_again(&mut self, failed: Vec<(ListenerId, io::Error)>) -> io::Result<()> {
+        let Some((id, error)) = failed.into_iter().next() else { return Ok(()) };
+        warn!("{} goes on: {error}", self.cx.listeners[id].stats.name);
+        let directory = &self.directory;
+        self.admin.told_process.disabled.retain(|name| {
+            !frontends::own_listeners(name, directory).is_ok_and(|own| own.contains(&id))
+        });
+        let _ = self.hold_frontends();
+        Err(error)
     }
 }

@@ -14,7 +14,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use socket2::{Domain, Protocol, SockRef, Type};
 
-use crate::config::{Address, LinkAddress, UnixName};
+use crate::config::{Address, LinkAddress, UnixName, io_words};
 use crate::event::Owner;
 use crate::limits::{ACCEPT_TROUBLES_MAX, LISTEN_BACKLOG};
 
@@ -156,6 +156,30 @@ impl StreamListener {
         }
     }
 
+    /// Whether it has a file, by which clients find it.
+    pub fn has_file(&self) -> bool {
+        matches!(&self.socket, Listening::Unix(_, Some(_)))
+    }
+
+    /// Whether it had a file that is not there any more, or is another one's: nobody can connect.
+    pub fn has_lost_file(&self) -> bool {
+        matches!(&self.socket, Listening::Unix(_, Some(own)) if !own.is_there())
+    }
+
+    /// It has lost its file: it is made anew, at the same path, and the poll tells of that one.
+    pub fn restore(
+        &mut self,
+        file: &SocketFile,
+        registry: &Registry,
+        owner: Owner,
+    ) -> io::Result<()> {
+        let Address::Unix(name) = &self.address else { return Ok(()) };
+        let mut new = StreamListener::bind_unix(name, file)?;
+        new.register(registry, owner)?;
+        std::mem::replace(self, new).hand_over(registry);
+        Ok(())
+    }
+
     /// Let TCP ask clients that are silent for so long whether they are there: accepted sockets
     /// inherit it, which saves the system calls for each.
     pub fn set_keepalive(&self, after: Duration) {
@@ -192,12 +216,28 @@ impl StreamListener {
             Listening::Unix(socket, file) => {
                 let file = file.as_mut().ok_or(io::ErrorKind::Unsupported)?;
                 let aside = aside(file.path());
-                file.move_to(&aside)?;
+                file.move_to(&aside).map_err(|error| is_in_the_way(&aside, &error))?;
                 // They are connected, and would wait for ever.
                 let waiting = std::iter::repeat_with(|| socket.accept());
                 waiting.take_while(Result::is_ok).take(LISTEN_BACKLOG as usize).for_each(drop);
                 Ok(())
             }
+        }
+    }
+
+    /// Whether something is where its file would be put aside, as far as that can be seen.
+    pub fn may_be_shut(&self) -> io::Result<()> {
+        match &self.socket {
+            Listening::Unix(_, Some(file)) if !self.is_shared => {
+                let aside = aside(file.path());
+                let may = file.may_move_to(&aside);
+                may.map_err(|error| is_in_the_way(&aside, &error))
+            }
+            Listening::Unix(_, None) if !self.is_shared => {
+                let why = format!("{} has no file that could be put aside", self.address);
+                Err(io::Error::new(io::ErrorKind::Unsupported, why))
+            }
+            _ => Ok(()),
         }
     }
 
@@ -304,6 +344,17 @@ fn aside(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".closed");
     name.into()
+}
+
+/// Why the file of a socket cannot be put there, for people.
+fn is_in_the_way(aside: &Path, error: &io::Error) -> io::Error {
+    let why = match error.kind() {
+        io::ErrorKind::AlreadyExists => "a file is there that is no socket; remove it",
+        io::ErrorKind::AddrInUse => "somebody listens there; stop who uses it",
+        io::ErrorKind::NotFound => "the file of the socket is gone; reload to listen again",
+        _ => &io_words(error),
+    };
+    io::Error::new(error.kind(), format!("{}: {why}", aside.display()))
 }
 
 /// Linux hands the network's trouble with a new connection to accept, and a firewall's refusal; the

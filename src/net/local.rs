@@ -82,6 +82,25 @@ impl LocalListener {
         Ok(LocalListener { socket, file: handed.own_file(), ready: false })
     }
 
+    /// Whether its file is not there any more, or is another one's: nobody can connect.
+    pub fn has_lost_file(&self) -> bool {
+        self.file.as_ref().is_some_and(|own| !own.is_there())
+    }
+
+    /// It has lost its file: it is made anew at this path, and the poll tells of that one.
+    pub fn restore(
+        &mut self,
+        path: &Path,
+        mode: u32,
+        registry: &Registry,
+        owner: Owner,
+    ) -> io::Result<()> {
+        let mut new = LocalListener::bind(path, mode)?;
+        new.register(registry, owner)?;
+        std::mem::replace(self, new).hand_over(registry);
+        Ok(())
+    }
+
     /// The poll is to tell nothing more of it, whoever has the socket open as well.
     pub fn deregister(&mut self, registry: &Registry) {
         if self.file.is_none() {

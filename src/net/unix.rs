@@ -154,10 +154,21 @@ impl OwnFile {
         permission::set(&self.path, self.id, file)
     }
 
+    /// Whether it may be elsewhere, where a file that a process left behind is removed.
+    pub fn may_move_to(&self, path: &Path) -> io::Result<()> {
+        match self.is_there() {
+            true => remove_stale(path),
+            false => Err(ErrorKind::NotFound.into()),
+        }
+    }
+
     /// It is elsewhere, where nobody looks for it; or here again. What is there meanwhile stays.
     pub fn move_to(&mut self, path: &Path) -> io::Result<()> {
         if !self.is_there() {
             return Err(ErrorKind::NotFound.into());
+        }
+        if self.path == path {
+            return Ok(());
         }
         remove_stale(path)?;
         fs::rename(&self.path, path)?;
@@ -166,7 +177,7 @@ impl OwnFile {
     }
 
     /// Another process may have put its own there meanwhile.
-    fn is_there(&self) -> bool {
+    pub fn is_there(&self) -> bool {
         id_of(&self.path).is_ok_and(|id| id == self.id)
     }
 }

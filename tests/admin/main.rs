@@ -18,3 +18,4 @@ mod picks;
 mod proxy_header;
 mod registering;
 mod streams;
+mod unix_files;
