@@ -88,6 +88,8 @@ pub struct Leaving {
 /// What the process is up to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProcessState {
+    /// Clients are not let in yet: names are looked up, or another process serves.
+    Starting,
     /// It serves, and says so.
     Serving,
     /// It serves, and tells whoever asks to send nobody here.
@@ -100,6 +102,7 @@ impl ProcessState {
     /// In one word.
     pub fn word(self) -> &'static str {
         match self {
+            ProcessState::Starting => "starting",
             ProcessState::Serving => "serving",
             ProcessState::Drained => "drained",
             ProcessState::Stopping => "stopping",

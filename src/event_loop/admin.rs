@@ -232,6 +232,7 @@ impl EventLoop {
 
     fn process_state(&self) -> ProcessState {
         match self.state {
+            RunState::Serving if self.keeps_clients_out() => ProcessState::Starting,
             RunState::Serving if self.admin.is_drained => ProcessState::Drained,
             RunState::Serving => ProcessState::Serving,
             RunState::Leaving | RunState::Draining | RunState::Stopping => {

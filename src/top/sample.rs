@@ -7,7 +7,7 @@ use serde_json::Value;
 pub struct Process {
     /// Of the program.
     pub version: String,
-    /// `serving`, `drained`, `stopping`.
+    /// `starting`, `serving`, `drained`, `stopping`.
     pub state: String,
     /// Seconds since it began.
     pub uptime: u64,

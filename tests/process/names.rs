@@ -366,6 +366,21 @@ fn a_stop_while_names_are_awaited_is_heard_at_once() {
     assert!(began.elapsed() < Duration::from_millis(2500), "it waited for names");
 }
 
+/// Whoever announces an address by it would send clients to where they wait.
+#[test]
+fn nobody_is_told_that_it_is_ready_before_clients_are_let_in() {
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    dns.set("api.test", Says::Silence);
+    let admin = origin.behind(&dns, &[]);
+    let status = |path| admin.api.ask("GET", path, None).status();
+    assert_eq!((status("/ready"), status("/live")), (503, 200));
+    assert_eq!(admin.api.get("/api/v1")["process"]["state"], "starting");
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    until("it is ready", || status("/ready") == 200);
+    assert_eq!(admin.api.get("/api/v1")["process"]["state"], "serving");
+}
+
 /// A line for each name, and for each change of a set, would be all that anybody sees of the log.
 #[test]
 fn a_crowd_of_names_and_a_set_that_flaps_have_some_lines() {
