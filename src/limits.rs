@@ -151,6 +151,13 @@ pub const GIVE_WAY_TRIES: usize = 4;
 /// Descriptors kept back for what is not a pair: standard streams, poll, signals, log.
 pub const RESERVED_DESCRIPTORS: usize = 32;
 
+/// Fewer connections than this by the limit of open files are warned of: nobody means that.
+pub const PAIRS_FEW: usize = 64;
+
+/// The descriptors that have to be free when all listens: those of one pair, and one for a probe or
+/// a look-up.
+pub const DESCRIPTORS_LEAST: usize = 3;
+
 // ---- Logs ---------------------------------------------------------------------------------------
 
 /// Log bytes kept while standard error would block; lines beyond that are dropped and counted.

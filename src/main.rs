@@ -116,6 +116,7 @@ fn run(config: &Config, wanted: &Wanted, signals: Signals, handed: Handed) -> Ex
         }
         Err(StartError::Settings(wrong)) => wanted.tell("error", &wrong, config),
         Err(StartError::Takeover(wrong)) => by_flags(wrong.spelled(flags::SPELLING)),
+        Err(StartError::Descriptors(why)) => by_flags(why),
         Err(StartError::EventLoop(error)) => {
             by_flags(format!("cannot start the event loop: {}", io_words(&error)))
         }

@@ -26,10 +26,12 @@ use crate::event_loop::{
 };
 use crate::file;
 use crate::limits::{
-    BACKENDS_SAID, DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, LISTENERS_SAID, MEMBERS_SAID,
+    BACKENDS_SAID, DEMO_ADMIN, DEMO_CLIENTS, DEMO_PICKS, DESCRIPTORS_LEAST, LISTENERS_SAID,
+    MEMBERS_SAID,
 };
 use crate::logging::LogSink;
 use crate::net::HandedSockets;
+use crate::net::descriptors;
 use crate::privileges::{self, Sockets};
 use crate::resolver;
 use crate::service_manager::ServiceManager;
@@ -72,6 +74,8 @@ pub enum StartError {
     Takeover(Complaint),
     /// The system has no poll, or no memory.
     EventLoop(io::Error),
+    /// There are too few descriptors for a client to come in: so many are needed.
+    Descriptors(String),
 }
 
 /// Everything up to the first turn. The real listen addresses are printed on standard output. What
@@ -130,6 +134,12 @@ pub fn start(
     let sockets = given(&prepared.desired.listeners);
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
     looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
+    if let Err(why) = look_for_room() {
+        if let Some(taking) = taking {
+            taking.give_up("it has too few descriptors");
+        }
+        return Err(StartError::Descriptors(why));
+    }
     give_up_privileges(sockets);
     looping.restore(state);
     looping.restore_history();
@@ -172,6 +182,18 @@ fn addresses(prepared: &Prepared) -> Vec<Listen> {
 fn given(listeners: &[ListenerSpec]) -> Sockets {
     let has_owner = |it: &ListenerSpec| it.settings.socket_owner.is_some();
     if listeners.iter().any(has_owner) { Sockets::Given } else { Sockets::Own }
+}
+
+/// All is open that the start opens: a client has to find room.
+fn look_for_room() -> Result<(), String> {
+    let limit = descriptors::raise_limit().now;
+    match descriptors::needed_for(limit, DESCRIPTORS_LEAST) {
+        None => Ok(()),
+        Some(needed) => Err(format!(
+            "no client could come in: the limit of open files is {limit}, and it takes {needed} \
+             at least; raise it with LimitNOFILE= in the unit, or ulimit -n in a shell"
+        )),
+    }
 }
 
 /// All is bound that the start binds.

@@ -7,7 +7,7 @@ use log::{info, warn};
 
 use crate::config::{ProcessSettings, SettingKey, Spelling, counted};
 use crate::context::Settings;
-use crate::limits::PORTS_FOR_FLOWS_PERCENT;
+use crate::limits::{PAIRS_FEW, PORTS_FOR_FLOWS_PERCENT};
 use crate::net::descriptors::{self, DescriptorShare, Needs};
 use crate::net::ports;
 
@@ -85,7 +85,7 @@ pub fn share_descriptors(
     }
     match process.max_connections {
         Some(wanted) if wanted > share.pairs => warn!(
-            "{} is more than the limit of {} open files allows, about {}",
+            "{} is more than the limit of {} open files allows, about {}: {RAISE_IT}",
             (spelling.with_value)(SettingKey::MAX_CONNECTIONS, &wanted.to_string()),
             limit.now,
             share.pairs
@@ -93,11 +93,19 @@ pub fn share_descriptors(
         Some(_) => {}
         None => {
             let most = counted(share.pairs, "connection");
-            info!("at most {most} at once, by the limit of open files");
+            match share.pairs < PAIRS_FEW {
+                true => warn!(
+                    "at most {most} at once, by the limit of {} open files: {RAISE_IT}",
+                    limit.now
+                ),
+                false => info!("at most {most} at once, by the limit of open files"),
+            }
         }
     }
     share
 }
+
+const RAISE_IT: &str = "raise it with LimitNOFILE= in the unit, or ulimit -n in a shell";
 
 /// A flow needs a descriptor and a port: as many as there can be of both.
 fn share_ports(

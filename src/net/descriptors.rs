@@ -1,6 +1,8 @@
 //! File descriptors: how many there may be, and how many pairs that is.
 
+use rustix::io::Errno;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use socket2::{Domain, Socket, Type};
 
 use crate::limits::{PIPES_MAX, RESERVED_DESCRIPTORS};
 
@@ -67,6 +69,22 @@ pub fn share(limit: u64, needs: Needs) -> DescriptorShare {
         _ => (rest / 2, rest / 2),
     };
     DescriptorShare { pairs: (pairs / 2).max(1), flows: flows.max(1), pipes }
+}
+
+/// How many descriptors there would have to be so that `wanted` more can be opened; nothing, if
+/// they can.
+pub fn needed_for(limit: u64, wanted: usize) -> Option<u64> {
+    let mut opened = Vec::new();
+    for _ in 0..wanted {
+        match Socket::new(Domain::UNIX, Type::STREAM, None) {
+            Ok(it) => opened.push(it),
+            Err(error) if Errno::from_io_error(&error) == Some(Errno::MFILE) => break,
+            // because: this is about the limit of the process, and no other trouble.
+            Err(_) => return None,
+        }
+    }
+    let missing = wanted - opened.len();
+    (missing > 0).then(|| limit.saturating_add(missing as u64))
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::thread;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::common::{Backend, Balancer, End, connect, front_args, read_to_end, until};
+use crate::common::{Backend, Balancer, End, ask, connect, front_args, read_to_end, until};
 
 /// The one line with which it gives up, and exit code 1.
 fn complaint(listen: &str, backend: &str) -> String {
@@ -444,4 +444,61 @@ fn a_stop_during_the_start_ends_it_cleanly() {
         let status = child.wait().unwrap();
         assert!(status.success(), "{status}");
     }
+}
+
+/// With at most so many open files.
+fn with_descriptors(limit: u32) -> Command {
+    let mut shell = Command::new("sh");
+    let script = format!("ulimit -n {limit}; exec \"$@\"");
+    shell.args(["-c", &script, "sh", env!("CARGO_BIN_EXE_pointsman")]);
+    shell
+}
+
+#[test]
+fn a_limit_of_open_files_that_leaves_room_for_few_is_warned_of() {
+    let backend = Backend::echo();
+    let args = front_args(&[&backend], &[]);
+    let balancer = Balancer::start_command(with_descriptors(60), &args);
+    let few = |line: &&str| line.contains("by the limit of 60 open files");
+    balancer.wait_for_log("by the limit of 60 open files");
+    let log = balancer.log_so_far();
+    let line = log.lines().find(few).expect("it was said");
+    assert!(line.contains(" WARN ") && line.contains("LimitNOFILE="), "{line}");
+    balancer.stop();
+}
+
+/// What it says when it gives up with so few; nothing, if it listens.
+fn gives_up_with(limit: u32, args: &[&str]) -> Option<String> {
+    let mut command = with_descriptors(limit);
+    command.args(args).args(["--log-level", "error"]).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    if !line.is_empty() {
+        child.kill().unwrap();
+        child.wait().unwrap();
+        return None;
+    }
+    let output = child.wait_with_output().unwrap();
+    let says = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), says.lines().count()), (Some(1), 1), "{limit}: {says}");
+    Some(says)
+}
+
+#[test]
+fn a_limit_of_open_files_that_leaves_room_for_nobody_ends_the_start() {
+    let backend = Backend::echo();
+    let args = front_args(&[&backend], &[]);
+    let told: Vec<String> = (8..40).map_while(|it| gives_up_with(it, &args)).collect();
+    // Descriptors that this process had open beyond a smaller limit were not counted by it.
+    let says = told.last().expect("8 are too few");
+    assert!(says.contains("no client could come in"), "{says}");
+    let needed = says.split("it takes ").nth(1).and_then(|it| it.split(' ').next());
+    let needed: u32 = needed.expect("it is said").parse().expect("a number");
+    assert_eq!(needed as usize, 8 + told.len(), "one more is enough");
+    let balancer = Balancer::start_command(with_descriptors(needed), &args);
+    let client = balancer.connect();
+    assert_eq!(ask(&client, b"word"), b"word");
+    drop(client);
+    balancer.stop();
 }
