@@ -134,12 +134,7 @@ pub fn start(
     let sockets = given(&prepared.desired.listeners);
     let mut looping = EventLoop::new(&process, parts).map_err(StartError::EventLoop)?;
     looping.apply_layers(prepared, layers).map_err(StartError::EventLoop)?;
-    if let Err(why) = look_for_room() {
-        if let Some(taking) = taking {
-            taking.give_up("it has too few descriptors");
-        }
-        return Err(StartError::Descriptors(why));
-    }
+    let taking = look_for_room(taking)?;
     give_up_privileges(sockets);
     looping.restore(state);
     looping.restore_history();
@@ -185,15 +180,18 @@ fn given(listeners: &[ListenerSpec]) -> Sockets {
 }
 
 /// All is open that the start opens: a client has to find room.
-fn look_for_room() -> Result<(), String> {
+fn look_for_room(taking: Option<Taking>) -> Result<Option<Taking>, StartError> {
     let limit = descriptors::raise_limit().now;
-    match descriptors::needed_for(limit, DESCRIPTORS_LEAST) {
-        None => Ok(()),
-        Some(needed) => Err(format!(
-            "no client could come in: the limit of open files is {limit}, and it takes {needed} \
-             at least; raise it with LimitNOFILE= in the unit, or ulimit -n in a shell"
-        )),
+    let Some(needed) = descriptors::needed_for(limit, DESCRIPTORS_LEAST) else {
+        return Ok(taking);
+    };
+    if let Some(taking) = taking {
+        taking.give_up("it has too few descriptors");
     }
+    Err(StartError::Descriptors(format!(
+        "no client could come in: the limit of open files is {limit}, and it takes {needed} at \
+         least; raise it with LimitNOFILE= in the unit, or ulimit -n in a shell"
+    )))
 }
 
 /// All is bound that the start binds.
