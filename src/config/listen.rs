@@ -14,7 +14,7 @@ use super::host::{
 };
 use super::link::zone_wanted;
 use super::value::digits;
-use super::{Address, Config, Phrase, SettingKey, UnixName};
+use super::{Address, AdminListen, Config, Phrase, SettingKey, UnixName};
 
 const LISTEN_WANT: &str =
     "[SCHEME://]ADDR:PORT such as 127.0.0.1:8000, [::]:8000 or http://*:8000";
@@ -228,6 +228,27 @@ pub fn check_reuse_port(config: &Config) -> Result<(), Wrong> {
     }
     let want = Phrase::such_as(SettingKey::LISTEN, "http://*:8080");
     Err(Wrong::saying("no listener with a port", want))
+}
+
+/// Permission and owner of a file need a listener that has one.
+pub fn check_unix_listener(config: &Config) -> Result<(), Wrong> {
+    let has_file = |at: &Address| matches!(at, Address::Unix(name) if name.path().is_some());
+    if config.listeners.iter().any(|listen| has_file(&listen.address)) {
+        return Ok(());
+    }
+    let want = Phrase::such_as(SettingKey::LISTEN, "unix:/run/web.sock");
+    Err(Wrong::saying("no listener with a file", want))
+}
+
+/// The same of the listeners for operators.
+pub fn check_unix_admin(config: &Config) -> Result<(), Wrong> {
+    let admin = &config.process.admin;
+    let has_file = |it: &AdminListen| matches!(it, AdminListen::Unix(_));
+    if admin.haproxy_socket.is_some() || admin.listen.iter().any(has_file) {
+        return Ok(());
+    }
+    let want = Phrase::such_as(SettingKey::ADMIN_LISTEN, "unix:/run/pointsman.sock");
+    Err(Wrong::saying("no admin listener with a file", want))
 }
 
 fn listen_host_wrong(text: &str, host: &str) -> Wrong {

@@ -52,7 +52,9 @@ impl SocketOwner {
 impl Named {
     fn parse(text: &str) -> Option<Named> {
         if text.bytes().all(|b| b.is_ascii_digit()) {
-            return text.parse().ok().map(Named::Number);
+            // The last number means to chown(2) that nothing is changed.
+            let number = text.parse().ok().filter(|it| *it != u32::MAX);
+            return number.map(Named::Number);
         }
         let is_plain = |b: u8| b.is_ascii_alphanumeric() || b"._-$@".contains(&b);
         let good = !text.starts_with('-') && text.bytes().all(is_plain);
@@ -90,7 +92,9 @@ mod tests {
         for text in ["www-data", "www-data:adm", ":adm", "33:4"] {
             assert_eq!(SocketOwner::parse(text).expect(text).to_string(), text);
         }
-        for text in ["", ":", "a:", "a b", "99999999999", "a:b:c", "-x"] {
+        for text in
+            ["", ":", "a:", "a b", "99999999999", "4294967295", ":4294967295", "a:b:c", "-x"]
+        {
             assert!(SocketOwner::parse(text).is_err(), "{text}");
         }
     }

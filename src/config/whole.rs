@@ -9,7 +9,7 @@ use super::backend::check_backends;
 use super::check::check_check_host;
 use super::dns::check_bounds;
 use super::http::{check_hash_key, check_http_listener, check_stats_path};
-use super::listen::{check_listeners, check_reuse_port};
+use super::listen::{check_listeners, check_reuse_port, check_unix_admin, check_unix_listener};
 use super::own::check_own_listeners;
 use super::route::{check_route_listener, check_routes};
 use super::sticky::{check_same_site, check_sticky};
@@ -197,6 +197,9 @@ fn check_needs(config: &Config, complaints: &mut Complaints) {
         (K::CLIENT_CERT, &[K::LISTEN, K::CLIENT_CA, K::CLIENT_CERT], check_client_cert(config)),
         (K::REUSE_PORT, listener, check_reuse_port(config)),
         (K::TICKET_KEYS, listener, check_tls_listener(config)),
+        (K::SOCKET_MODE, listener, check_unix_listener(config)),
+        (K::SOCKET_OWNER, listener, check_unix_listener(config)),
+        (K::ADMIN_SOCKET_MODE, &[K::ADMIN_LISTEN, K::HAPROXY_SOCKET], check_unix_admin(config)),
         (K::REDIRECT_HTTPS, listener, check_redirect(config)),
         (K::HSTS, listener, check_https_listener(config)),
         (K::BACKEND_CA, backend, check_tls_backend(config)),

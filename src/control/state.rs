@@ -206,7 +206,7 @@ fn checked(bytes: &[u8]) -> Result<&[u8], Corrupt> {
     let sum = format!("\ncrc32c {:08x}", crc32c::crc32c(body));
     let last = last.strip_suffix(b"\n").unwrap_or(last);
     if last != sum.as_bytes() {
-        return Err(corrupt("its check sum does not fit"));
+        return Err(corrupt("its checksum does not fit"));
     }
     Ok(body)
 }

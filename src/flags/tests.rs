@@ -139,8 +139,8 @@ fn every_flag_reaches_its_field() {
          --access-log - --access-log-format haproxy --log-format json --guard-dry-run all \
          --queue 5 --queue-timeout 6s --socket-mode 0600 --socket-owner www-data:33 \
          --queue-order fifo --proxy-protocol 192.0.2.0/24,::1 --state-file /run/state \
-         --takeover /run/api.sock");
-    assert_eq!(config.listeners.len(), 2);
+         --takeover /run/api.sock -l unix:/s");
+    assert_eq!(config.listeners.len(), 3);
     let expected = Config {
         file: None,
         takeover: Some("/run/api.sock".to_owned()),

@@ -453,3 +453,17 @@ fn wrong_times_of_keepalive() {
         );
     }
 }
+
+#[test]
+fn permission_and_owner_of_a_file_need_a_socket_that_has_one() {
+    for [flag, value] in [["--socket-mode", "0600"], ["--socket-owner", "0:0"]] {
+        let says = complaint(&[BOTH, &[flag, value]].concat());
+        assert!(says.starts_with(flag) && says.contains("no listener with a file"), "{says}");
+        assert!(says.contains("unix:/run/web.sock"), "{says}");
+    }
+    let says = complaint(&[BOTH, &["--admin-socket-mode", "0600"]].concat());
+    assert!(says.contains("no admin listener with a file"), "{says}");
+    // To chown(2) that number says that nothing is changed.
+    let says = complaint(&[BOTH, &["--socket-owner", "4294967295"]].concat());
+    assert!(says.contains("found '4294967295'"), "{says}");
+}

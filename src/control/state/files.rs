@@ -4,7 +4,7 @@
 //!   FILE.new  written in pieces --> FILE kept as FILE.old, a hard link --> renamed to FILE
 //! ```
 //!
-//! No fsync: it would hold up the loop. What a power cut tears, the check sum finds, and FILE.old
+//! No fsync: it would hold up the loop. What a power cut tears, the checksum finds, and FILE.old
 //! is taken.
 
 use std::fs::{self, File, OpenOptions};
@@ -31,7 +31,7 @@ pub struct Saving {
     path: String,
     body: Body,
     written: usize,
-    /// The check sum of what was written.
+    /// The checksum of what was written.
     sum: u32,
     stage: Stage,
     /// What it came to, once it is over.
