@@ -10,6 +10,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use crate::config::{Complaint, SettingKey, Subject, io_words};
 use crate::limits::STATE_BYTES_MAX;
@@ -47,6 +48,7 @@ enum Stage {
 
 /// Read the state, or the one before if it is torn. A file that is of no use is set aside.
 pub fn read(path: &str) -> Found {
+    let path = &*resolved(path);
     let mut found = Found::default();
     let old = format!("{path}.old");
     for at in [path, &old] {
@@ -99,6 +101,7 @@ pub fn saving_mistake(path: &str) -> Option<Complaint> {
     let complaint = |why: String| {
         Some(Complaint::of(SettingKey::STATE_FILE, path, why).about(Subject::Process))
     };
+    let path = &*resolved(path);
     if fs::metadata(path).is_ok_and(|it| !it.is_file()) {
         return complaint("it is no file; choose another path".to_owned());
     }
@@ -116,6 +119,19 @@ pub fn saving_mistake(path: &str) -> Option<Complaint> {
     }
 }
 
+/// Where a symbolic link leads, for the file is replaced beside its target, and the link stays.
+fn resolved(path: &str) -> String {
+    let target = fs::canonicalize(path).or_else(|_| {
+        // It may lead to a file that is not there yet.
+        let target = fs::read_link(path)?;
+        Ok::<_, io::Error>(Path::new(path).parent().unwrap_or(Path::new("")).join(target))
+    });
+    let is_link = fs::symlink_metadata(path).is_ok_and(|it| it.is_symlink());
+    let target = target.ok().filter(|_| is_link);
+    let target = target.and_then(|it| it.into_os_string().into_string().ok());
+    target.unwrap_or_else(|| path.to_owned())
+}
+
 /// Anew: one that was left by a kill may have other permissions, or be somebody's link.
 fn open(path: &str) -> io::Result<File> {
     match fs::remove_file(path) {
@@ -128,7 +144,7 @@ fn open(path: &str) -> io::Result<File> {
 impl Saving {
     /// Begin to write there.
     pub fn begin(path: &str, body: Body) -> Saving {
-        let path = path.to_owned();
+        let path = resolved(path);
         Saving { path, body, written: 0, sum: 0, stage: Stage::Opening, outcome: Ok(()) }
     }
 
@@ -192,5 +208,28 @@ impl Saving {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => Ok(()),
             result => result,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_is_followed_whether_its_target_is_there_or_not() {
+        let place = std::env::temp_dir().join(format!("pm-state-link-{}", std::process::id()));
+        fs::create_dir_all(place.join("far")).unwrap();
+        let at = |name: &str| place.join(name).to_str().unwrap().to_owned();
+        std::os::unix::fs::symlink("far/state", at("link")).unwrap();
+        for _ in 0..2 {
+            let mut saving = Saving::begin(&at("link"), State::default().into_body());
+            while saving.step() {}
+            saving.outcome.unwrap();
+            assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+            assert!(fs::symlink_metadata(at("far/state")).unwrap().is_file());
+            assert!(read(&at("link")).state.is_some());
+        }
+        assert!(fs::metadata(at("far/state.old")).is_ok(), "the one before is beside it");
+        let _ = fs::remove_dir_all(place);
     }
 }
