@@ -11,6 +11,7 @@ pub mod inlet;
 pub mod keepalive;
 pub mod listener;
 pub mod local;
+pub mod machine;
 pub mod peer;
 pub mod pipe;
 mod room;

@@ -114,7 +114,7 @@ impl Config {
             feeding: &[],
             listeners: &self.listeners,
             check: &self.pool.check.kind,
-            is_of_this_machine: |address| address.ip().is_loopback(),
+            is_of_this_machine: &|it| it.ip().is_loopback(),
         };
         let leads_back = move |listen: &Listen| {
             let mut addresses = backends.iter().filter_map(|spec| spec.at.known());

@@ -11,7 +11,7 @@ use super::key::SettingKey;
 use super::{Address, BackendSpec, Check, Config, Destination, Listen, plan};
 
 /// Where we listen ourselves, for who looks whether a backend leads there.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct OwnListeners<'a> {
     /// Those whose clients come to the backend.
     pub feeding: &'a [Listen],
@@ -20,7 +20,7 @@ pub struct OwnListeners<'a> {
     /// What probes ask.
     pub check: &'a Check,
     /// Whether an address is one of this machine, so that a listener for all addresses has it.
-    pub is_of_this_machine: fn(SocketAddr) -> bool,
+    pub is_of_this_machine: &'a dyn Fn(SocketAddr) -> bool,
 }
 
 /// Those of which the command line says all.
@@ -30,7 +30,7 @@ pub fn check_own_listeners(config: &Config, complaints: &mut Complaints) {
             feeding,
             listeners: &config.listeners,
             check: &config.pool.check.kind,
-            is_of_this_machine: |address| address.ip().is_loopback(),
+            is_of_this_machine: &|it| it.ip().is_loopback(),
         };
         let complaint = |spec: &BackendSpec| own.complaint(key, spec, &spec.at.known()?);
         specs.iter().filter_map(complaint).collect::<Vec<Complaint>>()
@@ -128,7 +128,7 @@ mod tests {
             feeding: listeners,
             listeners,
             check,
-            is_of_this_machine: |address| address.ip().is_loopback(),
+            is_of_this_machine: &|it| it.ip().is_loopback(),
         }
     }
 

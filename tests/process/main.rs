@@ -12,6 +12,7 @@ mod handed;
 mod logs;
 mod many;
 mod names;
+mod nonlocal;
 mod privileges;
 mod stage;
 mod start;

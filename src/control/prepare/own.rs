@@ -2,12 +2,12 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{SocketAddr, UdpSocket};
 
 use log::warn;
 
 use crate::config::{Address, Complaint, Desired, Listen, OwnListeners, SettingKey};
 use crate::limits::BACKEND_ADDRESSES_MAX;
+use crate::net::machine::Machine;
 use crate::net::zone;
 
 use super::{Ground, ServerWanted, subject};
@@ -17,6 +17,7 @@ use super::{Ground, ServerWanted, subject};
 pub struct Own {
     all: Vec<Listen>,
     feeding: HashMap<String, Vec<Listen>>,
+    machine: Machine,
 }
 
 impl Own {
@@ -35,7 +36,8 @@ impl Own {
                 feeding.entry(pool.to_owned()).or_default().extend(places.map(|&at| real(at)));
             }
         }
-        Own { all: (0..addresses.len()).map(real).collect(), feeding }
+        let all = (0..addresses.len()).map(real).collect();
+        Own { all, feeding, machine: Machine::now() }
     }
 
     /// Where a server is, as far as that is known, but for where we listen ourselves. At the start
@@ -84,16 +86,10 @@ impl Own {
                 feeding: self.feeding.get(pool).map_or(&[], Vec::as_slice),
                 listeners: &self.all,
                 check: &wanted.facts.check.kind,
-                is_of_this_machine,
+                is_of_this_machine: &|it| self.machine.has(it),
             };
             own.complaint(SettingKey::BACKEND, wanted.spec, address)
                 .map(|it| it.about(subject(wanted)))
         })
     }
-}
-
-/// Only what is an address of this machine can be bound.
-fn is_of_this_machine(mut address: SocketAddr) -> bool {
-    address.set_port(0);
-    UdpSocket::bind(address).is_ok()
 }
