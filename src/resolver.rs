@@ -9,16 +9,18 @@
 //!                      +---------- at its TTL, or later <------+          members of pools
 //! ```
 //!
-//! One timer for all of it. At most [`DNS_LOOKUPS_AT_ONCE`] look-ups are under way, the others wait
-//! in the order in which they are due; so a thousand names cost neither a thousand sockets nor a
-//! long turn. Nothing here waits, and nobody is told of a name that has not changed.
+//! One timer for all of it. At most [`DNS_LOOKUPS_MAX`] look-ups are under way; the others wait for
+//! a place (see `places`) in the order in which they are due. So a thousand names cost neither a
+//! thousand sockets nor a long turn, and none that is silent holds up the others. Nothing here
+//! waits, and nobody is told of a name that has not changed.
 
 mod files;
 mod following;
 mod line;
+mod places;
 mod said;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::time::Instant;
 
@@ -31,13 +33,14 @@ use crate::dns::ask::Transport;
 use crate::dns::lookup::{Answer, Failure, Lookup, Step, Wanted};
 use crate::dns::watched::{Bounds, Watched};
 use crate::event::{Chore, Key, Owner, Slots, TimerKey};
-use crate::limits::{DNS_LOOKUPS_AT_ONCE, DNS_MESSAGES_PER_TURN};
+use crate::limits::{DNS_LOOKUPS_MAX, DNS_MESSAGES_PER_TURN};
 
 pub use following::{Changed, Follower, NameNow, known_by_file, wanted_of};
 
 use files::Files;
 use following::families;
 use line::{Heard, Line};
+use places::{Due, Place, Standing};
 use said::{Lines, News, Said, say};
 
 /// All names, and what is under way for them.
@@ -49,8 +52,8 @@ pub struct Resolver {
     keys: HashMap<Wanted, Key>,
     /// The same as they are written, so that each is read once.
     places: HashMap<Target, Key>,
-    /// Those that are not under way, the next one first.
-    due: BTreeSet<(Instant, Key)>,
+    /// Those that are not under way.
+    due: Due,
     /// Those that are.
     under_way: Vec<Key>,
     lines: Slots<Line>,
@@ -71,6 +74,7 @@ struct Entry {
     text: String,
     watched: Watched,
     lookup: Option<UnderWay>,
+    standing: Standing,
     /// It was looked up to an end at least once.
     is_told: bool,
     /// A set of the configuration is written so.
@@ -82,6 +86,7 @@ struct Entry {
 
 struct UnderWay {
     lookup: Lookup,
+    place: Place,
     lines: Vec<Key>,
     until: Instant,
 }
@@ -95,7 +100,7 @@ impl Resolver {
             names: Slots::default(),
             keys: HashMap::new(),
             places: HashMap::new(),
-            due: BTreeSet::new(),
+            due: Due::default(),
             under_way: Vec::new(),
             lines: Slots::default(),
             over: Vec::new(),
@@ -138,8 +143,8 @@ impl Resolver {
         let Some(entry) = self.names.get_mut(key) else { return };
         let before = entry.watched.due();
         change(&mut entry.watched);
-        if self.due.remove(&(before, key)) {
-            self.due.insert((entry.watched.due(), key));
+        if self.due.remove(entry.standing, before, key) {
+            self.due.insert(entry.standing, entry.watched.due(), key);
         }
     }
 
@@ -212,11 +217,7 @@ impl Resolver {
 
     /// Those that are due are looked up, as many at a time as may.
     fn start_due(&mut self, cx: &mut Context) {
-        while self.under_way.len() < DNS_LOOKUPS_AT_ONCE
-            && let Some(&(due, key)) = self.due.first()
-            && due <= cx.now
-        {
-            self.due.pop_first();
+        while let Some(key) = self.due.take(&self.taken(), cx.now) {
             self.files.read_if_needed(&self.settings, cx.now);
             let Some(entry) = self.names.get_mut(key) else { continue };
             let families = families(self.settings.families);
@@ -228,7 +229,8 @@ impl Resolver {
                 self.random.clone(),
             );
             cx.stats.dns.lookups += 1;
-            entry.lookup = Some(UnderWay { lookup, lines: Vec::new(), until: cx.now });
+            let place = Place { standing: entry.standing, since: cx.now };
+            entry.lookup = Some(UnderWay { lookup, place, lines: Vec::new(), until: cx.now });
             self.under_way.push(key);
             self.go_on(key, cx);
         }
@@ -259,6 +261,9 @@ impl Resolver {
     fn finish(&mut self, key: Key, result: Result<Answer, Failure>, cx: &mut Context) {
         let Some(entry) = self.names.get_mut(key) else { return };
         let lookup = entry.lookup.take();
+        if let Some(under_way) = &lookup {
+            entry.standing = under_way.place.outcome(cx.now);
+        }
         let is_first = !std::mem::replace(&mut entry.is_told, true);
         self.unknown -= usize::from(is_first);
         cx.stats.dns.failures += u64::from(result.is_err());
@@ -269,7 +274,7 @@ impl Resolver {
         if !change.is_none() {
             self.changed.push(key);
         }
-        self.due.insert((entry.watched.due(), key));
+        self.due.insert(entry.standing, entry.watched.due(), key);
         self.under_way.retain(|it| *it != key);
         self.close(lookup);
     }
@@ -284,9 +289,15 @@ impl Resolver {
         }
     }
 
+    /// The places of those that are under way, those that began first before others.
+    fn taken(&self) -> Vec<Place> {
+        let lookups =
+            self.under_way.iter().filter_map(|it| self.names.get(*it)?.lookup.as_ref());
+        lookups.map(|it| it.place).collect()
+    }
+
     fn arm(&mut self, cx: &mut Context) {
-        let has_place = self.under_way.len() < DNS_LOOKUPS_AT_ONCE;
-        let due = self.due.first().filter(|_| has_place).map(|(at, _)| *at);
+        let due = self.due.next(&self.taken(), cx.now);
         let lookups =
             self.under_way.iter().filter_map(|key| self.names.get(*key)?.lookup.as_ref());
         let until = lookups.map(|it| it.until).min();
@@ -320,6 +331,7 @@ impl Resolver {
         assert!(self.places.values().all(is_there), "places of names that are followed");
         let under_way = self.names.iter().filter(|(_, it)| it.lookup.is_some()).count();
         assert_eq!(under_way, self.under_way.len(), "names under way");
+        assert!(under_way <= DNS_LOOKUPS_MAX, "{under_way} names under way");
         assert_eq!(self.names.len(), under_way + self.due.len(), "who is not under way is due");
         let untold = self.names.iter().filter(|(_, it)| !it.is_told).count();
         assert_eq!(untold, self.unknown, "names that nobody was told of");

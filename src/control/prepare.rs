@@ -16,7 +16,7 @@ use crate::config::{
 };
 use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
-use crate::limits::{DNS_LOOKUPS_AT_ONCE, PAGE_BYTES_MAX};
+use crate::limits::{DNS_LOOKUPS_MAX, PAGE_BYTES_MAX};
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, Certificate, FileError};
 use crate::net::tls::server::Loading;
@@ -565,7 +565,7 @@ fn needs(desired: &Desired, servers: usize) -> Needs {
     let probes = if desired.pools.iter().any(is_probed) { servers } else { 0 };
     let all = desired.pools.iter().flat_map(|pool| &pool.backends);
     let named = all.filter(|it| it.at.known().is_none() || it.member_of.is_some());
-    let lines = LINES_OF_LOOKUP * named.take(DNS_LOOKUPS_AT_ONCE).count();
+    let lines = LINES_OF_LOOKUP * named.take(DNS_LOOKUPS_MAX).count();
     // In steps: members that come and go by DNS are not to change how many clients there may be.
     let probes = (probes + lines).next_multiple_of(NEEDS_STEP);
     Needs { streams: desired.listeners.len() - datagrams, datagrams, probes, handed: 0 }

@@ -95,8 +95,19 @@ pub const DNS_WEIGHT_MAX: u32 = 256;
 /// Where a server of names listens (RFC 1035, 4.2).
 pub const DNS_PORT: u16 = 53;
 
-/// Look-ups under way at a time; the others wait until one is over.
+/// Look-ups under way at a time, of names that were prompt, of those that were slow, and of new
+/// ones, each; the others wait for a place.
 pub const DNS_LOOKUPS_AT_ONCE: usize = 32;
+
+/// A look-up that takes longer leaves its place to others: a resolver that has to ask others first
+/// takes some hundredths of a second.
+pub const DNS_PROMPT: Duration = Duration::from_millis(250);
+
+/// Look-ups that left their places and are not over.
+pub const DNS_LATE_LOOKUPS_MAX: usize = 128;
+
+/// All look-ups under way.
+pub const DNS_LOOKUPS_MAX: usize = 3 * DNS_LOOKUPS_AT_ONCE + DNS_LATE_LOOKUPS_MAX;
 
 /// Messages of one server that are read in one turn.
 pub const DNS_MESSAGES_PER_TURN: usize = 4;

@@ -18,6 +18,7 @@ use crate::dns::search::Written;
 use crate::dns::watched::{Known, Watched};
 use crate::event::Key;
 
+use super::places::Standing;
 use super::said::Said;
 use super::{Entry, Resolver, files};
 
@@ -65,6 +66,7 @@ impl Entry {
             text: text.to_owned(),
             watched,
             lookup: None,
+            standing: Standing::Fresh,
             is_told: false,
             is_of_set: false,
             servers: Vec::new(),
@@ -131,7 +133,7 @@ impl Resolver {
         let entry = Entry::new(&at.to_string(), watched);
         let key = self.names.insert_with(|_| entry);
         self.keys.insert(wanted, key);
-        self.due.insert((now, key));
+        self.due.insert(Standing::Fresh, now, key);
         self.unknown += 1;
         key
     }
@@ -139,7 +141,7 @@ impl Resolver {
     fn forget(&mut self, key: Key) {
         let Some(mut entry) = self.names.remove(key) else { return };
         self.keys.remove(entry.watched.wanted());
-        self.due.remove(&(entry.watched.due(), key));
+        self.due.remove(entry.standing, entry.watched.due(), key);
         self.under_way.retain(|it| *it != key);
         self.unknown -= usize::from(!entry.is_told);
         self.close(entry.lookup.take());
@@ -235,7 +237,8 @@ impl Resolver {
     /// As if this answer had come just now.
     pub fn tell(&mut self, at: &Target, answer: Answer, cx: &mut Context) {
         let key = self.places[at];
-        self.due.remove(&(self.names.get(key).unwrap().watched.due(), key));
+        let entry = self.names.get(key).unwrap();
+        self.due.remove(entry.standing, entry.watched.due(), key);
         self.finish(key, Ok(answer), cx);
         self.arm(cx);
     }

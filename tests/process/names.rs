@@ -1,6 +1,7 @@
 //! Names of backends, at a server of ours that says what a test wants.
 
 mod restarted;
+mod silent;
 mod told;
 
 use std::io::{Read, Write};
