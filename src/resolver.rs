@@ -217,8 +217,15 @@ impl Resolver {
 
     /// Those that are due are looked up, as many at a time as may.
     fn start_due(&mut self, cx: &mut Context) {
-        while let Some(key) = self.due.take(&self.taken(), cx.now) {
-            self.files.read_if_needed(&self.settings, cx.now);
+        loop {
+            let taken = self.taken();
+            // A file that is still read is gone on with in the next turn.
+            if self.due.next(&taken, cx.now).is_none_or(|at| at > cx.now)
+                || !self.files.are_read(&self.settings, cx.now)
+            {
+                return;
+            }
+            let Some(key) = self.due.take(&taken, cx.now) else { return };
             let Some(entry) = self.names.get_mut(key) else { continue };
             let families = families(self.settings.families);
             let lookup = Lookup::new(

@@ -59,12 +59,20 @@ pub const DNS_ATTEMPTS_MAX: u8 = 5;
 /// sends them is guessing, and cannot guess there.
 pub const DNS_STRANGERS_MAX: u32 = 64;
 
-/// Bytes of `/etc/resolv.conf` and of `/etc/hosts` that are read: lists that block advertisers have
-/// some megabytes.
+/// Bytes of `/etc/hosts` that are read: lists that block advertisers have some megabytes.
 pub const DNS_FILE_BYTES_MAX: usize = 8 << 20;
 
 /// Lines of `/etc/hosts` that are kept: the ten longest lists that are handed around have fewer.
 pub const DNS_HOSTS_MAX: usize = 200_000;
+
+/// Bytes of a line of it; a longer one is left out.
+pub const DNS_HOSTS_LINE_BYTES_MAX: usize = 16 * 1024;
+
+/// Bytes of it that are read in one turn: less than a millisecond.
+pub const DNS_HOSTS_PIECE_BYTES: usize = 16 * 1024;
+
+/// Names of it that are forgotten in one turn.
+pub const DNS_HOSTS_FORGOTTEN: usize = 2048;
 
 /// How long what `/etc/hosts` says is taken for good without another look.
 pub const DNS_HOSTS_TTL: Duration = Duration::from_secs(30);
@@ -115,8 +123,8 @@ pub const DNS_MESSAGES_PER_TURN: usize = 4;
 /// How often it is looked whether `/etc/resolv.conf` and `/etc/hosts` are others, at most.
 pub const DNS_FILE_LOOK: Duration = Duration::from_secs(5);
 
-/// Bytes of one of these files that are read in no noticeable time, between two turns; a longer one
-/// is read again at a reload alone.
+/// Bytes of `/etc/resolv.conf` that are read. An `/etc/hosts` of more is not a matter of a moment,
+/// and is read again at a reload alone.
 pub const DNS_FILE_SMALL: u64 = 64 * 1024;
 
 /// Of a name, and of what names bring about, there is a line in so much time.

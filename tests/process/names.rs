@@ -1,5 +1,6 @@
 //! Names of backends, at a server of ours that says what a test wants.
 
+mod files;
 mod restarted;
 mod silent;
 mod told;

@@ -122,7 +122,7 @@ fn addresses_at_which_no_server_can_be_are_no_answer() {
     let (result, asked) = run(lookup("db", &ResolvConf { search, ..conf(1) }), &nowhere);
     assert_eq!(result, Err(Failure::Nothing(name("db.a.example"), Some(30 * SECOND))));
     assert_eq!(asked.len(), 2, "another name is another's");
-    let hosts = Hosts::read("0.0.0.0 db.example");
+    let hosts = Hosts::read(b"0.0.0.0 db.example");
     let wanted = Wanted::Addresses(Written::new("db.example").unwrap(), 80);
     let blocked = Lookup::new(&wanted, Families::Both, &conf(1), &hosts, Random::seeded(1));
     let (result, asked) = run(blocked, &|_| (RCODE::NoError, vec![a(1)]));
@@ -333,7 +333,7 @@ fn many_targets_are_asked_some_at_a_time_and_given_up_together() {
 
 #[test]
 fn what_hosts_knows_is_not_asked_for() {
-    let hosts = Hosts::read("10.1.0.9 db\n::9 db\n");
+    let hosts = Hosts::read(b"10.1.0.9 db\n::9 db\n");
     let wanted = Wanted::Addresses(Written::new("db").unwrap(), 5432);
     let mut lookup = Lookup::new(&wanted, Families::Ipv6, &conf(1), &hosts, Random::seeded(1));
     let Step::Done(Ok(answer)) = lookup.next(Instant::now()) else { panic!("not done") };

@@ -22,7 +22,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(written) = Written::new("_http._tcp.example") else { return };
     let wanted =
         if first & 1 == 0 { Wanted::Addresses(written, 80) } else { Wanted::Services(written) };
-    let hosts = Hosts::read(&text);
+    let hosts = Hosts::read(text.as_bytes());
     let mut lookup = Lookup::new(&wanted, Families::Both, &conf, &hosts, Random::seeded(1));
     let mut now = Instant::now();
     let mut steps = 0;
