@@ -76,6 +76,8 @@ pub struct Prepared {
     pub needs: Needs,
     /// The admin listeners.
     pub admin: PreparedAdmin,
+    /// What is told, though it is no mistake.
+    pub notes: Vec<String>,
     /// Who takes which of the sockets that were handed over.
     pub adoption: Adoption,
 }
@@ -222,6 +224,7 @@ impl Preparing {
             needs: Needs::default(),
             admin: PreparedAdmin::default(),
             adoption: Adoption::default(),
+            notes: Vec::new(),
             desired,
         };
         Preparing {
@@ -276,7 +279,8 @@ impl Preparing {
 
     /// All that a change needs, or all that cannot be had.
     pub fn finish(self) -> Result<Prepared, Vec<Complaint>> {
-        if self.errors.is_empty() { Ok(self.found) } else { Err(self.errors) }
+        let found = Prepared { notes: self.own.notes(), ..self.found };
+        if self.errors.is_empty() { Ok(found) } else { Err(self.errors) }
     }
 
     /// What was told alone is another: of files nothing is read that is known. A weight changes

@@ -2,7 +2,7 @@
 
 use std::time::{Instant, SystemTime};
 
-use log::{error, info, warn};
+use log::{error, info, log, warn};
 use serde_json::json;
 
 use crate::admin::change::{self, Done, Ends};
@@ -40,11 +40,12 @@ impl EventLoop {
 
     fn run_prepared(
         &mut self,
-        prepared: Prepared,
+        mut prepared: Prepared,
         layers: Layers,
         job: &mut Job,
         since: Instant,
     ) {
+        job.notes.append(&mut prepared.notes);
         match self.apply_layers(prepared, layers) {
             Ok(mut receipt) => {
                 self.end_connections(std::mem::take(&mut job.ending));
@@ -126,7 +127,8 @@ impl EventLoop {
         if identities > 0 && is_reload {
             info!("read the certificate for backends again");
         }
-        receipt.notes.iter().flat_map(|it| it.lines()).for_each(|note| warn!("{note}"));
+        let level = self.level_of_notes(asker, !receipt.notes.is_empty());
+        receipt.notes.iter().flat_map(|it| it.lines()).for_each(|note| log!(level, "{note}"));
         if asker == Asker::Names {
             self.say_renamed(receipt);
         } else if self.reread.is_some() || !is_reload {

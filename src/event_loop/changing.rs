@@ -13,7 +13,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{error, info, warn};
+use log::{error, info, log, warn};
 
 use crate::admin::change::{Change, Configure, Done};
 use crate::admin::haproxy::certificates::Committed;
@@ -474,8 +474,9 @@ impl EventLoop {
                 self.tell_refused(asker, Problem::refused(lines.to_vec()));
             }
             Asker::Names => {
+                let level = self.level_of_notes(asker, true);
                 for line in lines.iter().flat_map(|it| it.lines()) {
-                    warn!("what names stand for now cannot be had: {line}");
+                    log!(level, "what names stand for now cannot be had: {line}");
                 }
             }
             Asker::Operator if self.reread.is_some() => {

@@ -13,7 +13,7 @@
 use std::collections::HashSet;
 use std::time::SystemTime;
 
-use log::{debug, info, warn};
+use log::{Level, debug, info, warn};
 use serde_json::Value;
 
 use crate::backends::Backends;
@@ -25,6 +25,7 @@ use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_LINES, DNS_NAMES_SAID, DNS_START_
 use crate::resolver::{Changed, Follower, NameNow};
 use crate::stats::LogThrottle;
 
+use super::changing::Asker;
 use super::{EventLoop, RunState};
 
 /// What was told of names and is not done yet.
@@ -35,6 +36,7 @@ pub(super) struct Naming {
     sets_changed: bool,
     lines: LogThrottle,
     own_warnings: LogThrottle,
+    notes: LogThrottle,
     /// Changes that DNS brought about since the last line.
     changes_held: usize,
 }
@@ -182,6 +184,15 @@ impl EventLoop {
             0 => info!("{receipt}"),
             held => info!("after {} by names: {receipt}", counted(held, "change")),
         }
+    }
+
+    /// How loud the notes on a change are: a set that flaps has the same at each.
+    pub(super) fn level_of_notes(&mut self, asker: Asker, has_some: bool) -> Level {
+        let is_by_names = asker == Asker::Names && has_some;
+        if is_by_names && !self.naming.notes.allows(self.cx.now, DNS_LINES) {
+            return Level::Debug;
+        }
+        Level::Warn
     }
 
     /// What the first look-ups came to.

@@ -248,6 +248,31 @@ fn an_answer_that_leads_to_ourselves_is_left_out() {
     }
 }
 
+/// A set that flaps has the same notes at each change.
+#[test]
+fn what_is_left_out_again_and_again_has_some_lines() {
+    let began = Instant::now();
+    let dns = Dns::start();
+    let origin = Everywhere::start();
+    let listen = free_port();
+    let port = listen.port();
+    dns.set_addresses("own.test", &["127.0.0.1"]);
+    dns.set_addresses("api.test", &["127.0.0.1"]);
+    let at = format!("http://{listen}");
+    let set = format!("dns://own.test:{port}");
+    let admin = origin.behind(&dns, &["-l", &at, "-b", &set, "--log-level", "info"]);
+    for at in 0..6 {
+        dns.set_addresses("api.test", &[["127.0.0.2", "127.0.0.3"][at % 2]]);
+        let port = origin.port;
+        let member = format!("api.test:{port}/127.0.0.{}:{port}", 2 + at % 2);
+        until("it is another", || names(&admin).contains(&member));
+    }
+    let log = admin.balancer.log_so_far();
+    let count = log.lines().filter(|it| it.contains("is not used: a listener")).count();
+    let most = 1 + began.elapsed().as_secs() as usize / 10;
+    assert!((1..=most).contains(&count), "{count} lines: {log}");
+}
+
 /// Clients wait for a while at the start; then there is nobody, and later somebody.
 #[test]
 fn a_name_that_is_not_there_at_the_start_may_come_later() {

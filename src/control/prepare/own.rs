@@ -3,10 +3,8 @@
 use std::collections::HashMap;
 use std::io;
 
-use log::warn;
-
 use crate::config::{Address, Complaint, Desired, Listen, OwnListeners, SettingKey};
-use crate::limits::BACKEND_ADDRESSES_MAX;
+use crate::limits::{BACKEND_ADDRESSES_MAX, DNS_NAMES_SAID};
 use crate::net::machine::Machine;
 use crate::net::zone;
 
@@ -18,6 +16,7 @@ pub struct Own {
     all: Vec<Listen>,
     feeding: HashMap<String, Vec<Listen>>,
     machine: Machine,
+    left_out: Vec<String>,
 }
 
 impl Own {
@@ -37,13 +36,13 @@ impl Own {
             }
         }
         let all = (0..addresses.len()).map(real).collect();
-        Own { all, feeding, machine: Machine::now() }
+        Own { all, feeding, machine: Machine::now(), left_out: Vec::new() }
     }
 
     /// Where a server is, as far as that is known, but for where we listen ourselves. At the start
     /// that is a mistake; what DNS tells later is none of the operator's, and is left out.
     pub(super) fn usable(
-        &self,
+        &mut self,
         ground: &Ground<'_>,
         wanted: &ServerWanted<'_>,
     ) -> Result<Vec<Address>, Complaint> {
@@ -64,15 +63,25 @@ impl Own {
         for address in all {
             match self.complaint(wanted, &address) {
                 None => usable.push(address),
-                Some(_) if is_told => warn!(
+                Some(_) if is_told => self.left_out.push(format!(
                     "backend {}: {address} is not used: a listener of ours is there",
                     spec.name
-                ),
+                )),
                 Some(complaint) => return Err(complaint),
             }
         }
         usable.truncate(BACKEND_ADDRESSES_MAX);
         Ok(usable)
+    }
+
+    /// What was left out, for the log.
+    pub(super) fn notes(mut self) -> Vec<String> {
+        let more = self.left_out.len().saturating_sub(DNS_NAMES_SAID);
+        if more > 0 {
+            self.left_out.truncate(DNS_NAMES_SAID);
+            self.left_out.push(format!("{more} more like this are not used"));
+        }
+        self.left_out
     }
 
     /// Whether what is sent there comes back to us, or a probe would ask us.
