@@ -203,8 +203,13 @@ pub fn check_backends(backends: &[BackendSpec]) -> Result<(), Wrong> {
         return Err(Wrong::saying(format!("{} backends", backends.len()), want));
     }
     let mut seen = HashSet::new();
+    let mut sets = HashSet::new();
     for backend in backends {
-        if !seen.insert(&backend.name) {
+        // Capitals and a dot at the end make no other name of it.
+        let set = backend.set().filter(|it| it.usual_name() == *backend.name);
+        let is_new =
+            set.is_none_or(|it| sets.insert((it.bare_host().to_ascii_lowercase(), it.kind)));
+        if !seen.insert(&backend.name) || !is_new {
             let found = format!("the name {} twice", quoted(&backend.name));
             return Err(Wrong::saying(found, "names that differ, set by ,name=NAME"));
         }
@@ -552,6 +557,14 @@ mod tests {
                 wrong,
                 "found the name 'a:80' twice, want names that differ, set by ,name=NAME"
             );
+        }
+        for texts in [["dns://A.t:80", "dns://a.t:80"], ["srv://a.t", "srv://a.t."]] {
+            let wrong = check_backends(&list(&texts)).unwrap_err().to_string();
+            assert!(wrong.contains("twice, want names that differ"), "{wrong}");
+        }
+        for texts in [["dns://A.t:80", "dns://a.t:81"], ["dns://a.t:80", "dns://a.t:80,name=b"]]
+        {
+            assert_eq!(check_backends(&list(&texts)), Ok(()));
         }
         let many: Vec<String> =
             (0..=limits::BACKENDS_MAX).map(|i| format!("b{i}:80")).collect();

@@ -69,7 +69,13 @@ pub fn resolver(text: &str) -> Result<SocketAddr, Wrong> {
     let is_server = |ip: IpAddr| !ip.is_unspecified() && !ip.is_multicast();
     let is_one = |it: &SocketAddr| it.port() != 0 && is_server(it.ip());
     found.filter(is_one).ok_or_else(|| {
-        Wrong::found(text, "ADDRESS or ADDRESS:PORT such as 10.0.0.53 or [::1]:5353")
+        let why = match found {
+            Some(it) if it.port() == 0 => "a port from 1 to 65535: ",
+            Some(_) => "an address of one server: ",
+            None => "",
+        };
+        let want = format!("{why}ADDRESS or ADDRESS:PORT such as 10.0.0.53 or [::1]:5353");
+        Wrong::found(text, want)
     })
 }
 
@@ -98,6 +104,14 @@ mod tests {
             ["", "ns.example", "10.0.0.53:0", "0.0.0.0", "224.0.0.1", "10.0.0.53:x", "[::1"]
         {
             assert!(resolver(text).is_err(), "{text}");
+        }
+        for (text, why) in [
+            ("0.0.0.0", "found '0.0.0.0', want an address of one server: "),
+            ("10.0.0.53:0", "found '10.0.0.53:0', want a port from 1 to 65535: "),
+            ("ns.example", "found 'ns.example', want ADDRESS or "),
+        ] {
+            let wrong = resolver(text).unwrap_err().to_string();
+            assert!(wrong.starts_with(why), "{wrong}");
         }
     }
 }

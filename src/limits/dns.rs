@@ -83,9 +83,6 @@ pub const DNS_TTL_MIN_DEFAULT: Duration = Duration::from_secs(1);
 /// The longest, where nothing is said: what moved for good is followed within minutes.
 pub const DNS_TTL_MAX_DEFAULT: Duration = Duration::from_secs(300);
 
-/// The longest that can be asked for: a day.
-pub const DNS_TTL_MAX_MAX: Duration = Duration::from_secs(86_400);
-
 /// After the first failed look-up the next comes so soon, then after twice that, and so on.
 pub const DNS_BACKOFF_FIRST: Duration = Duration::from_secs(1);
 

@@ -23,7 +23,7 @@ use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use rustix::io::{FdFlags, fcntl_setfd};
 use socket2::{SockAddr, SockRef, Type};
 
-use crate::config::{Address, UnixName, io_words, quoted};
+use crate::config::{Address, UnixName, counted, io_words, quoted};
 use crate::limits::HANDED_SOCKETS_MAX;
 
 use super::local::receive_with;
@@ -150,8 +150,8 @@ impl HandedSockets {
         if are_named && names.len() != count {
             let want = format!("{count}, as LISTEN_FDS says");
             return Err(vec![format!(
-                "LISTEN_FDNAMES: found {} names, want {want}",
-                names.len()
+                "LISTEN_FDNAMES: found {}, want {want}",
+                counted(names.len(), "name")
             )]);
         }
         let mut sockets = Vec::new();

@@ -65,6 +65,7 @@ fn what_the_variables_say_is_not_believed() {
         ("1025", "", "LISTEN_FDS: found '1025', want a number up to 1024"),
         ("", "", "LISTEN_FDS: found nothing, want a number up to 1024"),
         ("1", "a:b", "LISTEN_FDNAMES: found 2 names, want 1, as LISTEN_FDS says"),
+        ("2", "a", "LISTEN_FDNAMES: found 1 name, want 2, as LISTEN_FDS says"),
         ("2", "a:b", "LISTEN_FDS: descriptor 4 is not open"),
     ] {
         let variables =
