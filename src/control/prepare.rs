@@ -1,6 +1,7 @@
 //! What a change needs of the system, before the first thing is changed: sockets, files, names.
 
 mod lists;
+mod needs;
 mod own;
 
 use std::collections::HashMap;
@@ -11,12 +12,12 @@ use std::time::{Instant, SystemTime};
 use crate::access_log::AccessLog;
 use crate::backends::{ServerPlan, StickyKey};
 use crate::config::{
-    AccessLists, AccessLogPlace, Address, Check, Complaint, Desired, Listen, PoolSpec,
-    ProcessSettings, SettingKey, Sticky, Subject, Target, Tokens, io_words,
+    AccessLists, AccessLogPlace, Address, Complaint, Desired, PoolSpec, ProcessSettings,
+    SettingKey, Sticky, Subject, Target, Tokens, io_words,
 };
 use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
-use crate::limits::{DNS_LOOKUPS_MAX, PAGE_BYTES_MAX};
+use crate::limits::PAGE_BYTES_MAX;
 use crate::net::descriptors::Needs;
 use crate::net::tls::files::{self, Certificate, FileError};
 use crate::net::tls::server::Loading;
@@ -32,6 +33,7 @@ use super::servers::{ServerList, ServerWanted, Servers};
 use super::socket::{Socket, socket_file};
 use super::tls::TlsStore;
 use lists::ReadingLists;
+use needs::needs;
 pub use own::Own;
 
 /// What runs now.
@@ -554,25 +556,6 @@ fn cannot_log(place: &AccessLogPlace, error: &io::Error) -> Complaint {
 /// Go on without it, to find what else is wrong.
 fn noted<T>(result: Result<T, Complaint>, errors: &mut Vec<Complaint>) -> Option<T> {
     result.map_err(|error| errors.push(error)).ok()
-}
-
-/// Sockets of a look-up: one for each server that is asked, by UDP and by TCP.
-const LINES_OF_LOOKUP: usize = 2;
-
-/// Descriptors are counted in steps of so many.
-const NEEDS_STEP: usize = 32;
-
-fn needs(desired: &Desired, servers: usize) -> Needs {
-    let is_udp = |listen: &Listen| listen.protocol.is_udp();
-    let datagrams = desired.listeners.iter().filter(|it| is_udp(&it.listen)).count();
-    let is_probed = |pool: &PoolSpec| pool.settings.check.kind != Check::None;
-    let probes = if desired.pools.iter().any(is_probed) { servers } else { 0 };
-    let all = desired.pools.iter().flat_map(|pool| &pool.backends);
-    let named = all.filter(|it| it.at.known().is_none() || it.member_of.is_some());
-    let lines = LINES_OF_LOOKUP * named.take(DNS_LOOKUPS_MAX).count();
-    // In steps: members that come and go by DNS are not to change how many clients there may be.
-    let probes = (probes + lines).next_multiple_of(NEEDS_STEP);
-    Needs { streams: desired.listeners.len() - datagrams, datagrams, probes, handed: 0 }
 }
 
 /// What the sticky cookie is made with, if there is one.
