@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
-use rustix::fs::{AtFlags, CWD, Mode, chmodat, chownat};
+use rustix::fs::{AtFlags, CWD, Mode, RawMode, chmodat, chownat};
 use rustix::process::{Gid, Uid};
 
 use super::{FileOwner, SocketFile};
@@ -63,7 +63,7 @@ fn check(there: &Metadata, id: (u64, u64)) -> io::Result<()> {
 }
 
 fn mode_of(file: &SocketFile) -> Mode {
-    Mode::from_raw_mode(file.mode)
+    Mode::from_raw_mode(file.mode as RawMode)
 }
 
 fn ids(owner: FileOwner) -> (Option<Uid>, Option<Gid>) {
