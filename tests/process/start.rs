@@ -311,11 +311,10 @@ fn several_listeners_lead_to_the_same_backends() {
 
 #[test]
 fn a_range_of_ports_is_a_listener_and_a_backend_for_each() {
-    // Three ports in a row that nobody has; the last is the backend's.
-    let free = std::iter::repeat_with(crate::common::free_port).take(1000).find(|first| {
-        let next = |by| SocketAddr::new(first.ip(), first.port() + by);
-        (1..4).all(|by| TcpListener::bind(next(by)).is_ok())
-    });
+    // Ports in a row that nobody has, nor is told that they are free: all are asked for.
+    let free = std::iter::repeat_with(crate::common::free_port)
+        .take(1000)
+        .find(|first| (1..4).all(|by| crate::common::free_port().port() == first.port() + by));
     let first = free.expect("ports in a row").port();
     let at = |by: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, first + by));
     let named = |name: &'static [u8]| {
@@ -390,18 +389,31 @@ fn a_backend_may_be_ipv6() {
     balancer.stop();
 }
 
-/// Many backends at one address, so that the start takes a while after the port was bound.
-fn start_with_many_backends(listen: &str) -> Child {
+/// Many backends, so that the start takes a while after it has handlers for signals: until then
+/// one ends it, as it does any process.
+fn start_with_many_backends() -> Child {
     let backends = (1..=2_000).flat_map(|n| ["-b".to_string(), format!("localhost:{n}")]);
     let child = Command::new(env!("CARGO_BIN_EXE_pointsman"))
-        .args(["-l", listen, "--check", "none", "--log-level", "info"])
+        .args(["-l", "127.0.0.1:0", "--check", "none", "--log-level", "info"])
         .args(backends)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it starts");
-    until("the port is bound", || TcpStream::connect(listen).is_ok());
+    until("it has handlers", || {
+        [Signal::HUP, Signal::INT, Signal::USR1, Signal::TERM]
+            .iter()
+            .all(|it| catches(&child, *it))
+    });
     child
+}
+
+fn catches(child: &Child, signal: Signal) -> bool {
+    let path = format!("/proc/{}/status", child.id());
+    let status = std::fs::read_to_string(path).expect("it is there");
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a line");
+    let mask = u64::from_str_radix(mask.trim(), 16).expect("hexadecimal");
+    mask >> (signal.as_raw() - 1) & 1 == 1
 }
 
 fn pid(child: &Child) -> Pid {
@@ -412,8 +424,7 @@ fn pid(child: &Child) -> Pid {
 #[test]
 fn signals_during_the_start_are_kept_for_the_first_turn() {
     for _ in 0..5 {
-        let address = crate::common::free_port().to_string();
-        let mut child = start_with_many_backends(&address);
+        let mut child = start_with_many_backends();
         let stdout = BufReader::new(child.stdout.take().unwrap());
         let listens = thread::spawn(move || stdout.lines().next().is_some());
         let stderr = BufReader::new(child.stderr.take().unwrap());
@@ -438,8 +449,7 @@ fn signals_during_the_start_are_kept_for_the_first_turn() {
 #[test]
 fn a_stop_during_the_start_ends_it_cleanly() {
     for signal in [Signal::TERM, Signal::INT] {
-        let address = crate::common::free_port().to_string();
-        let mut child = start_with_many_backends(&address);
+        let mut child = start_with_many_backends();
         kill_process(pid(&child), signal).unwrap();
         let status = child.wait().unwrap();
         assert!(status.success(), "{status}");
