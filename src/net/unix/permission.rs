@@ -10,6 +10,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, Mode, RawMode, chmodat, chownat};
+#[cfg(linux)]
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid};
 
 use super::{FileOwner, SocketFile};
@@ -27,15 +29,22 @@ pub(super) fn set(path: &Path, id: (u64, u64), file: &SocketFile) -> io::Result<
     if there.mode() & MODE_BITS != file.mode {
         // A descriptor that can neither be read nor written has no fchmod(2).
         let by_number = format!("/proc/self/fd/{}", held.as_raw_fd());
-        let changed = chmodat(CWD, by_number, mode_of(file), AtFlags::empty());
-        changed.map_err(io::Error::from).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => io::Error::other("to change its permission takes /proc"),
-            _ => error,
-        })?;
+        match chmodat(CWD, by_number, mode_of(file), AtFlags::empty()) {
+            Err(Errno::NOENT) => set_by_path(path, id, file)?,
+            changed => changed?,
+        }
     }
     let Some(owner) = file.owner else { return Ok(()) };
     let (user, group) = ids(owner);
     Ok(chownat(&held, "", user, group, AtFlags::EMPTY_PATH)?)
+}
+
+/// In a root without /proc, as images have it: what a path leads to is looked at once more, right
+/// before it is changed. Whoever may write the directory could still be faster.
+#[cfg(linux)]
+fn set_by_path(path: &Path, id: (u64, u64), file: &SocketFile) -> io::Result<()> {
+    check(&std::fs::symlink_metadata(path)?, id)?;
+    Ok(chmodat(CWD, path, mode_of(file), AtFlags::empty())?)
 }
 
 /// The same where nothing can be held that is not read or written: a link is never followed.
