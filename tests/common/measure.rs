@@ -4,11 +4,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Balancer;
 
-/// Bytes of memory that its process alone has, and has written to.
+/// Bytes of memory that its process alone has, and has written to. Not `Private_Dirty`: of a binary
+/// that was just built, the pages that run count there until they are on the disk.
 pub fn private_dirty(balancer: &Balancer) -> f64 {
     let path = format!("/proc/{}/smaps_rollup", balancer.pid());
     let text = std::fs::read_to_string(path).expect("it runs");
-    let line = text.lines().find_map(|line| line.strip_prefix("Private_Dirty:"));
+    let line = text.lines().find_map(|line| line.strip_prefix("Anonymous:"));
     let kib = line.expect("a line").trim().trim_end_matches(" kB");
     kib.parse::<f64>().expect("a number") * 1024.0
 }
