@@ -6,6 +6,7 @@
 pub mod buffer;
 pub mod datagram;
 pub mod descriptors;
+pub mod file;
 pub mod handed;
 pub mod inlet;
 pub mod keepalive;

@@ -10,7 +10,7 @@ use crate::config::{
     SettingKey, Subject, Tokens, Wrong, io_words,
 };
 use crate::limits::TOKENS_BYTES_MAX;
-use crate::net::tls::files;
+use crate::net::file::read_bytes;
 use crate::net::tls::server::ServerTls;
 use crate::net::{Families, HandedSocket, Inlet, LocalListener, StreamListener};
 
@@ -148,8 +148,7 @@ pub(super) fn read_tokens(admin: &AdminSettings) -> Result<Option<Tokens>, Vec<C
         let what = format!("{file}: {why}");
         Complaint::new(SettingKey::ADMIN_TOKENS, what).about(Subject::Process)
     };
-    let text =
-        files::read_bytes(file, TOKENS_BYTES_MAX).map_err(|why| vec![complaint(&why)])?;
+    let text = read_bytes(file, TOKENS_BYTES_MAX).map_err(|why| vec![complaint(&why)])?;
     let text = String::from_utf8(text).map_err(|_| vec![complaint("it is no UTF-8")])?;
     let line = |(at, wrong): &(usize, Wrong)| complaint(&format!("line {at}: {wrong}"));
     Tokens::parse(&text).map(Some).map_err(|wrong| wrong.iter().map(line).collect())

@@ -19,6 +19,7 @@ use crate::guard::ranges::Ranges;
 use crate::http::answer::content_type;
 use crate::limits::PAGE_BYTES_MAX;
 use crate::net::descriptors::Needs;
+use crate::net::file::read_bytes;
 use crate::net::tls::files::{self, Certificate, FileError};
 use crate::net::tls::server::Loading;
 use crate::net::{HandedSockets, SocketFile};
@@ -429,7 +430,7 @@ impl Preparing {
             if self.found.files.pages.contains_key(file) {
                 continue;
             }
-            match files::read_bytes(file, PAGE_BYTES_MAX) {
+            match read_bytes(file, PAGE_BYTES_MAX) {
                 Ok(body) => {
                     let page = Page { content_type: content_type(file), body };
                     self.found.files.pages.insert(file.to_owned(), Arc::new(page));

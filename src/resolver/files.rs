@@ -16,7 +16,7 @@ use crate::limits::{
     DNS_FILE_BYTES_MAX, DNS_FILE_LOOK, DNS_FILE_SMALL, DNS_HOSTS_FORGOTTEN,
     DNS_HOSTS_PIECE_BYTES,
 };
-use crate::net::tls::files::open_file;
+use crate::net::file::open_file;
 
 const RESOLV_CONF: &str = "/etc/resolv.conf";
 const HOSTS: &str = "/etc/hosts";

@@ -15,7 +15,7 @@ use crate::config::{
 use crate::guard::lists::Lines;
 use crate::guard::ranges::{Building, ListId, Listing, Ranges};
 use crate::limits::{ACCESS_FILE_BYTES_MAX, ACCESS_NETWORKS_MAX, ACCESS_PIECE_BYTES};
-use crate::net::tls::files::open_file;
+use crate::net::file::open_file;
 
 use super::{Preparing, Step};
 

@@ -1,13 +1,9 @@
 //! Certificates and keys out of their files, and what is wrong with them in words.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::OpenOptionsExt;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use rustix::fs::OFlags;
 use rustls::pki_types::pem::{self, PemObject, SectionKind};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -16,9 +12,10 @@ use x509_cert::der::Decode;
 use x509_cert::ext::pkix::SubjectAltName;
 use x509_cert::ext::pkix::name::GeneralName;
 
-use crate::config::{CertificatePair, Complaint, SettingKey, io_words};
+use crate::config::{CertificatePair, Complaint, SettingKey};
 use crate::limits::{CERTIFICATE_WARNING, CLIENT_SUBJECT_BYTES_MAX, PEM_BYTES_MAX};
 
+use super::super::file::read_bytes;
 use super::provider::provider;
 
 /// Where and how the DER is wrong helps nobody who has a file to replace.
@@ -298,31 +295,6 @@ pub(super) fn what_instead(text: &[u8], wanted: &str, label: &str) -> String {
 /// What is in a file that a setting names, if it is one and not too large.
 pub fn read(setting: SettingKey, file: &str) -> Result<Vec<u8>, FileError> {
     read_bytes(file, PEM_BYTES_MAX).map_err(|why| FileError::new(setting, file, &why))
-}
-
-/// A file to be read; never a directory or a pipe.
-pub fn open_file(file: &str) -> std::io::Result<File> {
-    // To open a pipe waits for who writes to it, unless it is asked not to.
-    let mut options = OpenOptions::new();
-    let options = options.read(true).custom_flags(OFlags::NONBLOCK.bits() as i32);
-    let opened = options.open(file)?;
-    // A directory opens as well, and a pipe never ends.
-    if !opened.metadata()?.is_file() {
-        return Err(std::io::Error::other("it is not a file"));
-    }
-    Ok(opened)
-}
-
-/// The same of any file; if not, why.
-pub fn read_bytes(file: &str, most: u64) -> Result<Vec<u8>, String> {
-    let mut text = Vec::new();
-    let opened =
-        open_file(file).and_then(|opened| opened.take(most + 1).read_to_end(&mut text));
-    match opened {
-        Err(error) => Err(io_words(&error)),
-        Ok(count) if count as u64 > most => Err(format!("it has more than {most} bytes")),
-        Ok(_) => Ok(text),
-    }
 }
 
 /// Why a certificate is refused, in words.

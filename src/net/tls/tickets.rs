@@ -22,7 +22,8 @@ use crate::limits::{
     TICKET_KEY_BYTES, TICKET_KEYS_BYTES_MAX, TICKET_KEYS_MAX, TICKET_LIFETIME_SECONDS,
 };
 
-use super::files::{self, FileError};
+use super::super::file::read_bytes;
+use super::files::FileError;
 
 const SETTING: SettingKey = SettingKey::TICKET_KEYS;
 const NAME_BYTES: usize = 16;
@@ -47,7 +48,7 @@ impl TicketKeys {
     /// What a file has: a key on each line, the first for new tickets.
     pub fn read(file: &str) -> Result<TicketKeys, FileError> {
         let wrong = |why: &str| FileError::new(SETTING, file, why);
-        let text = files::read_bytes(file, TICKET_KEYS_BYTES_MAX).map_err(|why| wrong(&why))?;
+        let text = read_bytes(file, TICKET_KEYS_BYTES_MAX).map_err(|why| wrong(&why))?;
         let mut keys = TicketKeys::parse(&text).map_err(|why| wrong(&why))?;
         let mode = std::fs::metadata(file).map_or(0, |it| it.mode());
         if mode & 0o007 != 0 {
