@@ -40,7 +40,7 @@ pub type Services = Roster<Service, of::Service>;
 pub use adding::added;
 pub use copies::{Copies, RequestCopy};
 pub use home::Home;
-pub use sums::CountedOf;
+pub use sums::{CountedOf, CountsOfTables};
 pub use traces::{Trace, Traces};
 
 /// Everything shared, in one place, with one owner.

@@ -4,6 +4,8 @@
 //! The names are those of the rows in [`crate::stats::tables`]. A name that one of two
 //! processes does not know is left out.
 
+use std::collections::HashMap;
+
 use crate::event::{PoolId, ServerId, ServiceId};
 use crate::guard::{RuleId, TableCounts};
 use crate::stats::Each;
@@ -25,9 +27,19 @@ pub enum CountedOf {
     Server(ServerId),
 }
 
+/// What the tables of rules counted, by rule: read once for many rules.
+pub type CountsOfTables = HashMap<RuleId, TableCounts>;
+
 impl Context {
+    /// What tables counted so far, for [`Context::each_sum`] of rules.
+    pub fn counts_of_tables(&self) -> CountsOfTables {
+        let listeners = self.listeners.iter().flat_map(|(_, it)| it.guard.tables());
+        let services = self.services.iter().flat_map(|(_, it)| it.guard.limits.tables());
+        listeners.chain(services).collect()
+    }
+
     /// All that is counted of it, always in the same order. What becomes of a number holds.
-    pub fn each_sum(&mut self, of: CountedOf, each: Each<'_>) {
+    pub fn each_sum(&mut self, of: CountedOf, tables: &CountsOfTables, each: Each<'_>) {
         match of {
             CountedOf::Process => self.each_sum_of_process(each),
             CountedOf::Service(id) => {
@@ -36,14 +48,17 @@ impl Context {
                 }
             }
             CountedOf::Pool(id) => self.backends.each_sum_of_pool(id, each),
-            CountedOf::Rule(id) => self.each_sum_of_rule(id, each),
+            CountedOf::Rule(id) => {
+                let own = tables.get(&id).copied().unwrap_or_default();
+                self.each_sum_of_rule(id, own, each);
+            }
             CountedOf::Server(id) => self.backends.each_sum_of_server(id, self.now, each),
         }
     }
 
     /// Another process counted so much of it.
-    pub fn add_sums(&mut self, of: CountedOf, more: &[(String, u64)]) {
-        self.each_sum(of, &mut |name, count| {
+    pub fn add_sums(&mut self, of: CountedOf, tables: &CountsOfTables, more: &[(String, u64)]) {
+        self.each_sum(of, tables, &mut |name, count| {
             let told = more.iter().find(|(it, _)| it == name);
             *count = count.saturating_add(told.map_or(0, |(_, it)| *it));
         });
@@ -62,8 +77,7 @@ impl Context {
     }
 
     /// What tables counted stays theirs: what comes from elsewhere is kept beside it.
-    fn each_sum_of_rule(&mut self, id: RuleId, each: Each<'_>) {
-        let own = self.counts_of_table(id);
+    fn each_sum_of_rule(&mut self, id: RuleId, own: TableCounts, each: Each<'_>) {
         let Some(rule) = self.guard.book.get_mut(id) else { return };
         each("refused", &mut rule.counts.refused);
         each("would_refuse", &mut rule.counts.would_refuse);
@@ -77,12 +91,5 @@ impl Context {
             each(name, &mut sum);
             *elsewhere = sum.saturating_sub(own);
         }
-    }
-
-    fn counts_of_table(&self, id: RuleId) -> TableCounts {
-        let listeners = self.listeners.iter().flat_map(|(_, it)| it.guard.tables());
-        let services = self.services.iter().flat_map(|(_, it)| it.guard.limits.tables());
-        let mut all = listeners.chain(services);
-        all.find(|(rule, _)| *rule == id).map_or_else(TableCounts::default, |(_, it)| it)
     }
 }

@@ -34,8 +34,11 @@ pub(super) struct Naming {
     /// Sets are others, and what runs does not yet say so: another change is under way. So it may
     /// be at the start and at any time later, and is no state of either.
     sets_changed: bool,
+    /// Receipts of changes that DNS brought about.
     lines: LogThrottle,
+    /// Warnings of names that lead to ourselves.
     own_warnings: LogThrottle,
+    /// What such changes have to say beside their receipt.
     notes: LogThrottle,
     /// Changes that DNS brought about since the last line.
     changes_held: usize,

@@ -4,18 +4,17 @@
 //! ```text
 //!   a start                          run: Begun
 //!                     no names, or all known |  \ some unknown
-//!                                            |   Resolving --known, or in vain--> Open
+//!                                            |   Resolving --known, or late-----> Open
 //!                                            +-----------------------------------> ^
 //!   --takeover               look_up_names: Begun                                  |
 //!                     no names, or all known |  \ some unknown                     |
 //!                                            |   ResolvingBehind                   |
-//!                                            |     | known, or in vain             |
+//!                                            |     | known, or late                |
 //!                                            +--> Behind --take_place--------------+
 //! ```
 //!
-//! In vain is what takes longer than [`DNS_START_WAIT`], and what a stop interrupts. Whether the
-//! members of sets are up to date is another question, which is asked for as long as the process
-//! lives: see [`super::naming`].
+//! Late is what takes longer than [`DNS_START_WAIT`]; a stop ends the wait as well. That sets
+//! follow their names later on is another matter: see [`super::naming`].
 
 use std::io;
 use std::time::Instant;
@@ -49,7 +48,7 @@ impl Opening {
         }
     }
 
-    /// What comes once names are known, or were looked up in vain.
+    /// What comes once names are known, or it is late.
     fn resolved(self) -> Opening {
         match self {
             Opening::Begun | Opening::Resolving(_) | Opening::Open => Opening::Open,
@@ -128,20 +127,20 @@ impl EventLoop {
         self.opening.resolves_until().is_some()
     }
 
-    /// Whether the first look-ups are over, or are in vain.
+    /// Whether the first look-ups are over, or nobody waits for them any longer.
     pub(super) fn may_end_resolving(&self) -> bool {
-        self.is_resolving() && (!self.resolver.has_unknown() || self.resolves_in_vain())
+        self.is_resolving() && (!self.resolver.has_unknown() || self.is_late_to_resolve())
     }
 
-    fn resolves_in_vain(&self) -> bool {
+    fn is_late_to_resolve(&self) -> bool {
         let is_late = self.opening.resolves_until().is_some_and(|until| self.cx.now >= until);
         is_late || self.state != RunState::Serving
     }
 
-    /// Names are known, and what runs is what they say; or they were looked up in vain.
+    /// Names are known, and what runs is what they say; or it is late, or we stop.
     pub(super) fn end_resolving(&mut self) {
         let is_known = !self.resolver.has_unknown() && self.follows_names();
-        if !is_known && !self.resolves_in_vain() {
+        if !is_known && !self.is_late_to_resolve() {
             return;
         }
         self.opening = self.opening.resolved();

@@ -1,6 +1,8 @@
 //! The names of what is counted, for another process and for the state file: there they are found
 //! again by them, whatever their places are.
 
+use std::collections::HashMap;
+
 use crate::context::CountedOf;
 use crate::takeover::SumRow;
 
@@ -60,9 +62,10 @@ impl EventLoop {
     /// What was counted of it so far, but for downtimes.
     pub(super) fn sums_now(&mut self) -> Vec<SumRow> {
         let mut rows = Vec::new();
+        let tables = self.cx.counts_of_tables();
         for Summed { of, kind, names } in self.all_summed() {
             let mut counts = Vec::new();
-            self.cx.each_sum(of, &mut |name, count| {
+            self.cx.each_sum(of, &tables, &mut |name, count| {
                 if *count > 0 {
                     counts.push((name.to_owned(), *count));
                 }
@@ -76,31 +79,29 @@ impl EventLoop {
 
     /// What another process counted. What is not here any more is left out.
     pub(super) fn add_sums(&mut self, sums: &[SumRow]) {
+        let tables = self.cx.counts_of_tables();
         for row in sums {
             if let Some(of) = self.summed_of(&row.of, &row.names) {
-                self.cx.add_sums(of, &row.counts);
+                self.cx.add_sums(of, &tables, &row.counts);
             }
         }
     }
 
     fn summed_of(&mut self, kind: &str, names: &[String]) -> Option<CountedOf> {
-        Some(match (kind, names) {
-            (PROCESS, []) => CountedOf::Process,
-            (SERVICE, [name]) => {
-                let mut specs = self.directory.desired.services.iter();
-                let at = specs.position(|it| it.name == *name)?;
-                CountedOf::Service(*self.directory.services.get(at)?)
-            }
-            (POOL, [name]) => CountedOf::Pool(self.directory.pool(name)?.id),
-            (RULE, [of, name, rule]) => {
-                let mut all = self.cx.guard.book.entries();
-                let is_it = |it: &crate::guard::Rule| {
-                    *it.name == **rule && it.scope.words() == (&**of, &**name)
-                };
-                CountedOf::Rule(all.find(|(_, it)| is_it(it))?.0)
-            }
-            (BACKEND, [pool, name]) => CountedOf::Server(self.server_named(pool, name)?),
-            _ => return None,
-        })
+        match (kind, names) {
+            (BACKEND, [pool, name]) => self.server_named(pool, name).map(CountedOf::Server),
+            _ => self.counted_named(&key_of(kind, names)),
+        }
     }
+
+    /// Where each is found again by its name.
+    pub(super) fn summed_by_name(&self) -> HashMap<String, CountedOf> {
+        let all = self.all_summed().into_iter();
+        all.map(|it| (key_of(it.kind, &it.names), it.of)).collect()
+    }
+}
+
+/// No name has a zero byte in it.
+fn key_of(kind: &str, names: &[String]) -> String {
+    format!("{kind}\0{}", names.join("\0"))
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use crate::context::{Context, CountedOf};
+use crate::context::{Context, CountedOf, CountsOfTables};
 use crate::control::Directory;
 use crate::event::ServerId;
 use crate::limits::{TAKEOVER_COUNTED, TAKEOVER_SUMMED};
@@ -62,9 +62,10 @@ impl Told {
                 }
             }
         }
+        let tables = cx.counts_of_tables();
         let mut told = |of: Summed| {
             let mut counts = Vec::new();
-            cx.each_sum(of.of, &mut |_, count| counts.push(*count));
+            cx.each_sum(of.of, &tables, &mut |_, count| counts.push(*count));
             Sum { of, counts }
         };
         let mut sums: Vec<Sum> = in_state.into_iter().map(&mut told).collect();
@@ -107,8 +108,9 @@ impl Told {
             }
             Some(from) if from < self.sums.len() => {
                 let end = self.sums.len().min(from + TAKEOVER_SUMMED);
+                let tables = cx.counts_of_tables();
                 let rows = self.sums[from..end].iter_mut();
-                let sums = rows.filter_map(|it| it.more(cx)).collect();
+                let sums = rows.filter_map(|it| it.more(&tables, cx)).collect();
                 let next = self.backends.len() + end;
                 Some((Counts { sums, ..Counts::default() }, next))
             }
@@ -143,10 +145,10 @@ impl Told {
 
 impl Sum {
     /// What came since it was told last, if anything did.
-    fn more(&mut self, cx: &mut Context) -> Option<SumRow> {
+    fn more(&mut self, tables: &CountsOfTables, cx: &mut Context) -> Option<SumRow> {
         let mut counts = Vec::new();
         let mut at = 0;
-        cx.each_sum(self.of.of, &mut |name, count| {
+        cx.each_sum(self.of.of, tables, &mut |name, count| {
             if at == self.counts.len() {
                 self.counts.push(0);
             }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::*;
 use crate::access_log::AccessLog;
 use crate::config::{AccessLogFormat, AccessLogPlace};
-use crate::context::CountedOf;
+use crate::context::{CountedOf, CountsOfTables};
 use crate::guard::Scope;
 use crate::stats::BackendCounts;
 use crate::stats::field::{Field, NumberKind, Value};
@@ -37,7 +37,8 @@ fn counters<T>(table: &[Field<T>], of: &T) -> Vec<(String, u64)> {
 /// A different number for each name.
 fn told(cx: &mut Context, of: CountedOf) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
-    cx.each_sum(of, &mut |name, _| {
+    let tables = cx.counts_of_tables();
+    cx.each_sum(of, &tables, &mut |name, _| {
         let count = 7 + all.len() as u64;
         assert_eq!(all.insert(name.to_owned(), count), None, "a name twice");
     });
@@ -46,7 +47,8 @@ fn told(cx: &mut Context, of: CountedOf) -> BTreeMap<String, u64> {
 
 fn add(cx: &mut Context, of: CountedOf, told: &BTreeMap<String, u64>) {
     let told: Vec<(String, u64)> = told.iter().map(|(name, it)| (name.clone(), *it)).collect();
-    cx.add_sums(of, &told);
+    let tables = cx.counts_of_tables();
+    cx.add_sums(of, &tables, &told);
 }
 
 #[test]
@@ -97,8 +99,16 @@ fn what_another_process_counted_of_a_backend_is_in_each_of_its_counters() {
     for (name, count) in counters(BACKENDS, &taking::backend_now(server, &cx)) {
         assert!(count >= 7, "{name} is not told");
     }
-    cx.add_sums(CountedOf::Server(server), &[("down_ns".to_owned(), 5)]);
-    cx.add_sums(CountedOf::Server(server), &[("what_is_not_known".to_owned(), 5)]);
+    cx.add_sums(
+        CountedOf::Server(server),
+        &CountsOfTables::new(),
+        &[("down_ns".to_owned(), 5)],
+    );
+    cx.add_sums(
+        CountedOf::Server(server),
+        &CountsOfTables::new(),
+        &[("what_is_not_known".to_owned(), 5)],
+    );
     assert_eq!(cx.backends[server].downtime(cx.now), Duration::from_nanos(5));
 }
 
