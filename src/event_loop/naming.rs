@@ -212,7 +212,7 @@ impl EventLoop {
         if !unknown.is_empty() {
             warn!("no answer within {wait} s for {}: serving without", some_of(&unknown));
         } else if lost > 0 {
-            warn!("{lost} of {} have no address: serving without", counted(all, "name"));
+            warn!("{lost} of {all} names have no address: serving without");
         } else if stale.is_empty() {
             let members: usize = self.resolver.names().map(|it| it.members).sum();
             let found = counted(members, "member");

@@ -107,7 +107,7 @@ fn a_name_that_is_gone_at_a_restart_keeps_its_backends_and_holds_up_nobody() {
     // Other names than those of the state are not known by it.
     let other = format!("dns://other.test:{}", origin.port);
     let admin = start(&dns, &["-b", &other, "--state-file", &state]);
-    admin.balancer.wait_for_log("1 of 1 name have no address");
+    admin.balancer.wait_for_log("1 of 1 names have no address");
     assert_eq!(looked_up(&admin), [("dns://other.test".to_owned(), 0, false)]);
     assert!(!admin.balancer.log_so_far().contains("what the state says"));
 }
@@ -173,7 +173,7 @@ fn what_was_known_of_addresses_says_nothing_of_services() {
     stop(admin);
     dns.set("api.test", Says::NoSuchName);
     let admin = start(&dns, &["-b", "srv://api.test", "--state-file", &state]);
-    admin.balancer.wait_for_log("1 of 1 name have no address");
+    admin.balancer.wait_for_log("1 of 1 names have no address");
     let list = admin.api.get("/api/v1/names");
     assert_eq!(list["items"][0]["members"], 0, "{list}");
 }
